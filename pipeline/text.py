@@ -1,0 +1,118 @@
+"""Folding and scripts: how a text is made comparable without moving a single character.
+
+The fold maps every code point to one byte, so an offset in the folded bytes *is* the offset in the text: case and diacritics
+go, Cyrillic and Greek keep letters of their own, everything that is neither letter nor digit becomes a space.
+"""
+
+import functools
+import hashlib
+import unicodedata
+
+import numpy as np
+import numpy.typing as npt
+
+Bytes = npt.NDArray[np.uint8]
+
+SPACE = 0x20
+BREAK = 0x00  # ends a field; no pattern reaches over it
+DROPPED = 0x01  # a combining mark or an invisible character
+OTHER = 0xFF  # a letter of a script that no pattern uses
+BREAK_CHAR = "\uf8ff"
+
+_LETTERS = "абвгдежзиклмнопрстуфхцчшщъыьэюяђјљњћџѕієґ" + "αβγδεζηθικλμνξοπρσςτυφχψω"
+_SPECIAL = {
+    "đ": "d", "ð": "d", "ł": "l", "ø": "o", "ı": "i", "ß": "s", "æ": "a", "œ": "o", "þ": "t", "ħ": "h", "ŋ": "n", "ə": "e",
+    "ς": "σ", "ґ": "г",
+}  # fmt: skip
+_BYTE = {letter: 0x80 + i for i, letter in enumerate(_LETTERS)} | {chr(c): c for c in b"abcdefghijklmnopqrstuvwxyz0123456789"}
+_CHAR = {byte: letter for letter, byte in _BYTE.items()} | {SPACE: " ", BREAK: BREAK_CHAR, DROPPED: "\u00ad", OTHER: "\ufffd"}
+
+
+def _folded_byte(char: str) -> int:
+    if char == BREAK_CHAR:
+        return BREAK
+    category = unicodedata.category(char)
+    if category in {"Mn", "Me", "Cf"}:
+        return DROPPED
+    if category[0] != "L" and category != "Nd":
+        return SPACE
+    if category == "Lm":
+        return SPACE
+    if category == "Nd":
+        return 0x30 + unicodedata.digit(char)
+    lower = char.lower()[0]
+    base = _SPECIAL.get(lower) or unicodedata.normalize("NFKD", lower)[0].lower()
+    return _BYTE.get(_SPECIAL.get(base, base), OTHER)
+
+
+@functools.cache
+def fold_table() -> Bytes:
+    """65,537 bytes: the folded byte of each code point of the basic plane, and one (a space) for all others."""
+    table = np.full(0x10001, SPACE, np.uint8)
+    table[:0x10000] = [SPACE if 0xD800 <= c < 0xE000 else _folded_byte(chr(c)) for c in range(0x10000)]
+    return table
+
+
+@functools.cache
+def upper_table() -> npt.NDArray[np.bool_]:
+    """65,537 flags: is this code point a capital letter?"""
+    table = np.zeros(0x10001, np.bool_)
+    table[:0x10000] = [chr(c).isupper() or chr(c).istitle() for c in range(0x10000)]
+    return table
+
+
+def code_points(text: str) -> npt.NDArray[np.uint32]:
+    """The code points of a text, those beyond the basic plane as 0x10000; shape (len(text),)."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return np.minimum(codes, 0x10000)
+
+
+def fold_bytes(text: str) -> bytes:
+    """One byte a code point, as `fold`."""
+    return fold_table()[code_points(text)].tobytes()
+
+
+@functools.cache
+def _unfold_table() -> npt.NDArray[np.uint32]:
+    table = np.zeros(256, np.uint32)
+    for byte, letter in _CHAR.items():
+        table[byte] = ord(letter)
+    return table
+
+
+def fold(text: str) -> str:
+    """Lower case, no diacritics, every other sign a space; as long as the text itself, and idempotent."""
+    folded = np.frombuffer(fold_bytes(text), np.uint8)
+    return _unfold_table()[folded].tobytes().decode("utf-32-le", "surrogatepass")
+
+
+_CYRILLIC = {
+    "a": "а", "b": "б", "v": "в", "g": "г", "d": "д", "đ": "ђ", "e": "е", "ž": "ж", "z": "з", "i": "и", "j": "ј", "k": "к",
+    "l": "л", "lj": "љ", "m": "м", "n": "н", "nj": "њ", "o": "о", "p": "п", "r": "р", "s": "с", "t": "т", "ć": "ћ", "u": "у",
+    "f": "ф", "h": "х", "c": "ц", "č": "ч", "dž": "џ", "š": "ш",
+}  # fmt: skip
+_LATIN = {cyrillic: latin for latin, cyrillic in _CYRILLIC.items()} | {"ѓ": "đ", "ќ": "ć", "ѕ": "dz", "ѐ": "e", "ѝ": "i"}
+_TO_LATIN = str.maketrans(_LATIN | {cyrillic.upper(): latin.capitalize() for cyrillic, latin in _LATIN.items()})
+
+
+def to_latin(text: str) -> str:
+    """Serbian and Macedonian Cyrillic in Latin letters (љ becomes lj, so the length changes); other signs stay."""
+    return text.translate(_TO_LATIN)
+
+
+def to_cyrillic(text: str) -> str:
+    """Serbian Latin in Cyrillic letters; `|` keeps two letters apart and is dropped; letters such as w and q stay."""
+    out: list[str] = []
+    i = 0
+    while i < len(text):
+        pair, single = text[i : i + 2], text[i]
+        taken = pair if len(pair) == 2 and pair.lower() in _CYRILLIC else single
+        letter = _CYRILLIC.get(taken.lower(), "" if taken == "|" else taken)
+        out.append(letter.upper() if taken[0].isupper() else letter)
+        i += len(taken)
+    return "".join(out)
+
+
+def digest(*parts: str) -> str:
+    """A stable 16-digit hexadecimal name for some strings."""
+    return hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
