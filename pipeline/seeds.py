@@ -1,0 +1,245 @@
+"""The seed files: read, validated with file and line, and given out as tables (docs/seeds.md has the formats)."""
+
+import hashlib
+import itertools
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from pipeline import patterns
+from pipeline.errors import SeedError
+
+# columns, then how many of them (from the left) are the key; `*` patterns of files are read together as one table
+COLUMNS: dict[str, tuple[str, int]] = {
+    "declension": ("lang class ending slots example note", 2),
+    "country": ("code name_en name_sr name_sq name_mk groups capital note source", 1),
+    "gazetteer": ("entity_id kind country_codes lang patterns note source", 5),
+    "guard": ("guard_id lang patterns suppresses yields_kind yields_entity note source", 3),
+    "actor": ("actor_id kind name category country_code note source", 1),
+    "actor_alias": ("actor_id lang patterns when note", 3),
+    "title": ("title_id lang patterns implies note", 3),
+    "role": ("role_id title_id holder person_id from until note source", 6),
+    "topic": ("topic_id label_en label_sr label_sq label_mk threshold definition gkg_themes plover acled iptc_medtop source", 1),
+    "lexicon": ("concept_id lang patterns note", 3),
+    "rule": ("rule_id topic_id weight expression note", 1),
+    "feeds": ("feed_id url outlet owner side alignment country_code lang time_zone kind is_active note source", 1),
+    "side": ("side name_en name_sr name_sq name_mk description note source", 1),
+}
+FILES = {"gazetteer": ("gazetteer/*.csv", "generated/*.csv")}
+TAGGING = ("declension", "country", "gazetteer", "guard", "actor", "actor_alias", "title", "role", "topic", "lexicon", "rule")
+ALLOWED = {
+    ("gazetteer", "kind"): {"country", "demonym", "adjective", "place"},
+    ("guard", "suppresses"): {"place", "actor", "lexicon", "all"},
+    ("guard", "yields_kind"): {"", "country", "demonym", "adjective", "place"},
+    ("actor", "kind"): {"person", "organisation"},
+    ("actor_alias", "when"): {"", "full"},
+    ("feeds", "kind"): {"rss", "sitemap", "file"},
+    ("feeds", "is_active"): {"true", "false"},
+    ("feeds", "alignment"): {"state", "pro-government", "independent", "opposition", "foreign-state", "institution", "unknown"},
+}
+
+
+class Problem(NamedTuple):
+    """One mistake in a seed file; line 1 is the header."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """All seed tables (every column a string, empty cells are null) and the version of those that decide tags."""
+
+    folder: Path
+    tables: Mapping[str, pl.DataFrame]
+    version: str
+
+
+def load(folder: Path) -> Seeds:
+    """Read every seed file below `folder`; a missing file or column raises SeedError."""
+    tables = {name: _table(folder, name) for name in COLUMNS}
+    hashed = hashlib.blake2b(digest_size=6)
+    for name in TAGGING:
+        for path in _paths(folder, name):
+            hashed.update(path.read_bytes())
+    return Seeds(folder, tables, hashed.hexdigest())
+
+
+def _paths(folder: Path, name: str) -> list[Path]:
+    found = [path for pattern in FILES.get(name, (f"{name}.csv",)) for path in sorted(folder.glob(pattern))]
+    if not found:
+        raise SeedError(f"{folder / FILES.get(name, (f'{name}.csv',))[0]} is missing.")
+    return found
+
+
+def _table(folder: Path, name: str) -> pl.DataFrame:
+    """One table with its origin in columns `_file` and `_line`."""
+    frames = []
+    for path in _paths(folder, name):
+        try:
+            frame = pl.read_csv(path, infer_schema=False)
+        except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+            raise SeedError(f"{path} can not be read as CSV: {str(error).splitlines()[0]}") from None
+        missing = [c for c in COLUMNS[name][0].split() if c not in frame.columns]
+        if missing:
+            raise SeedError(f"{path}:1: column `{missing[0]}` is missing.")
+        columns = [pl.col(c).str.strip_chars() for c in COLUMNS[name][0].split()]
+        lines = pl.int_range(2, frame.height + 2).alias("_line")
+        frames.append(frame.select(*columns, pl.lit(path.relative_to(folder).as_posix()).alias("_file"), lines))
+    return pl.concat(frames)
+
+
+def check(seeds: Seeds, check_rule: Callable[[str, set[str]], list[str]]) -> list[Problem]:
+    """Every mistake in every file. `check_rule(expression, known atoms)` judges topic rules (pipeline.tag.rules.check)."""
+    tables = seeds.tables
+    return sorted({
+        *_keys(tables), *_cells(tables), *_foreign_keys(tables), *_pattern_problems(tables), *_examples(tables),
+        *_role_dates(tables), *_rules(tables, check_rule), *_addresses(tables),
+    })  # fmt: skip
+
+
+def _keys(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:
+    """Keys are complete, unique over all files of a table, and sorted inside each file."""
+    for name, (columns, n_key) in COLUMNS.items():
+        key = columns.split()[:n_key]
+        seen: dict[tuple[str, ...], str] = {}
+        last: tuple[str, tuple[str, ...]] = ("", ())
+        for row in tables[name].select(*key, "_file", "_line").iter_rows():
+            file, line = row[-2:]
+            value = tuple(cell or "" for cell in row[:n_key])
+            if not value[0]:
+                yield Problem(file, line, f"`{key[0]}` is empty")
+            if value in seen:
+                yield Problem(file, line, f"the same {', '.join(key)} as {seen[value]}")
+            elif last[0] == file and value < last[1]:
+                yield Problem(file, line, f"not sorted: `{value[0]}` belongs before `{last[1][0]}` (sort by {', '.join(key)})")
+            seen.setdefault(value, f"{file}:{line}")
+            last = (file, value)
+
+
+def _cells(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:
+    for (name, column), allowed in ALLOWED.items():
+        for value, file, line in tables[name].select(column, "_file", "_line").iter_rows():
+            if (value or "") not in allowed:
+                yield Problem(file, line, f"{column} `{value or ''}` is not one of {', '.join(sorted(a or 'empty' for a in allowed))}")
+    for name in ("declension", "gazetteer", "guard", "actor_alias", "title", "lexicon"):
+        for value, file, line in tables[name].select("lang", "_file", "_line").iter_rows():
+            unknown = [lang for lang in (value or "").split("|") if lang not in {*patterns.LANGS, "*"}]
+            if unknown:
+                yield Problem(file, line, f"language `{unknown[0]}` is not one of {' '.join(patterns.LANGS)} or *")
+    for name, column in (("topic", "threshold"), ("rule", "weight")):
+        for value, file, line in tables[name].select(column, "_file", "_line").iter_rows():
+            if not re.fullmatch(r"0?\.\d+|[01](\.0+)?", value or ""):
+                yield Problem(file, line, f"{column} `{value or ''}` is not a number from 0 to 1")
+
+
+def _foreign_keys(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:
+    codes = set(tables["country"]["code"])
+    actors = set(tables["actor"]["actor_id"])
+    people = set(tables["actor"].filter(pl.col("kind") == "person")["actor_id"])
+    checks: list[tuple[str, str, set[str], str]] = [
+        ("gazetteer", "country_codes", codes, "country.csv"), ("actor", "country_code", codes, "country.csv"),
+        ("actor_alias", "actor_id", actors, "actor.csv"), ("title", "implies", actors | codes, "actor.csv"),
+        ("role", "holder", actors | codes, "actor.csv or country.csv"), ("role", "person_id", people, "actor.csv as a person"),
+        ("role", "title_id", set(tables["title"]["title_id"]), "title.csv"),
+        ("rule", "topic_id", set(tables["topic"]["topic_id"]), "topic.csv"), ("feeds", "side", set(tables["side"]["side"]), "side.csv"),
+    ]  # fmt: skip
+    for name, column, known, where in checks:
+        for value, file, line in tables[name].select(column, "_file", "_line").iter_rows():
+            for one in (value or "").split("|"):
+                if one and one not in known:
+                    yield Problem(file, line, f"{column} `{one}` is not in {where}")
+    for code, file, line in tables["feeds"].select("country_code", "_file", "_line").iter_rows():
+        if code and code not in codes and code != "INT":
+            yield Problem(file, line, f"country_code `{code}` is not in country.csv (or INT)")
+
+
+def _pattern_problems(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:
+    """Patterns that can not be read, and country patterns that another country has too."""
+    classes = patterns.declensions(tables["declension"].iter_rows(named=True))
+    owners: dict[tuple[str, str], tuple[str, str]] = {}
+    for name in ("gazetteer", "guard", "actor_alias", "title", "lexicon"):
+        for row in tables[name].iter_rows(named=True):
+            for pattern, lang in itertools.product(patterns.split(row["patterns"] or ""), (row["lang"] or "").split("|")):
+                try:
+                    forms = patterns.expand(pattern, lang, classes)
+                except (SeedError, KeyError) as error:
+                    yield Problem(row["_file"], row["_line"], str(error))
+                    continue
+                if (forms[0].before or forms[0].after) and name != "guard":
+                    yield Problem(row["_file"], row["_line"], f"`{pattern}`: `^` is for guards only")
+                if name != "gazetteer" or row["kind"] != "country":
+                    continue
+                for form in forms:
+                    here = (row["entity_id"], f"{row['_file']}:{row['_line']}")
+                    other = owners.setdefault((lang, repr(form)), here)
+                    if other[0] != here[0]:
+                        yield Problem(row["_file"], row["_line"], f"`{pattern}` is already a name of {other[0]} ({other[1]})")
+            if not patterns.split(row["patterns"] or ""):
+                yield Problem(row["_file"], row["_line"], "`patterns` is empty")
+
+
+def _examples(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:
+    for row in tables["declension"].iter_rows(named=True):
+        declension = patterns.declensions([row])[row["lang"], row["class"]]
+        base, _, forms = (row["example"] or "").partition(":")
+        try:
+            made = {form for slot in declension.forms(base.strip()) for form in slot}
+        except SeedError as error:
+            yield Problem(row["_file"], row["_line"], str(error))
+            continue
+        if made != set(forms.split()):
+            yield Problem(row["_file"], row["_line"], f"the example should read `{base.strip()}: {' '.join(sorted(made))}`")
+
+
+def _role_dates(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:
+    """Dates are dates, `until` is after `from`, and two people do not hold a single seat at once."""
+    last: dict[str, tuple[str, str, str]] = {}
+    for row in tables["role"].sort("role_id", "from", nulls_last=False).iter_rows(named=True):
+        since, until = row["from"] or "", row["until"] or "9999"
+        if any(not re.fullmatch(r"\d{4}(-\d\d(-\d\d)?)?", d) for d in (since, until)):
+            yield Problem(row["_file"], row["_line"], f"`{since}` - `{row['until'] or ''}` are not dates (YYYY, YYYY-MM or YYYY-MM-DD)")
+        elif since >= until:
+            yield Problem(row["_file"], row["_line"], f"the term ends ({until}) before it begins ({since})")
+        if row["role_id"] != f"{row['title_id']}:{row['holder']}":
+            yield Problem(row["_file"], row["_line"], f"role_id should be `{row['title_id']}:{row['holder']}`")
+        before = last.get(row["role_id"])
+        if before and before[0] > since and "several" not in (row["note"] or ""):
+            yield Problem(row["_file"], row["_line"], f"overlaps with {before[1]} (until {before[0]}); write `several seats` in note if right")
+        last[row["role_id"]] = (until, row["person_id"], row["_file"])
+
+
+def _rules(tables: Mapping[str, pl.DataFrame], check_rule: Callable[[str, set[str]], list[str]]) -> Iterator[Problem]:
+    concepts = set(tables["lexicon"]["concept_id"])
+    groups = {g for cell in tables["country"]["groups"] for g in (cell or "").split()}
+    known = concepts | {f"@{c}" for c in {*tables["country"]["code"], *groups}}
+    known |= {f"#{a}" for column in ("actor_id", "category") for a in tables["actor"][column]}
+    used: Counter[str] = Counter()
+    for row in tables["rule"].iter_rows(named=True):
+        used.update(re.findall(r"\w+", row["expression"] or ""))
+        for text in check_rule(row["expression"] or "", known):
+            yield Problem(row["_file"], row["_line"], text)
+    for concept, file, line in tables["lexicon"].unique("concept_id", keep="first", maintain_order=True).select(
+        "concept_id", "_file", "_line"
+    ).iter_rows():  # fmt: skip
+        if concept not in used:
+            yield Problem(file, line, f"no rule uses the concept `{concept}`")
+
+
+def _addresses(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for url, kind, file, line in tables["feeds"].select("url", "kind", "_file", "_line").iter_rows():
+        if not re.match(r"file:seeds/" if kind == "file" else r"https?://[^\s/]+\.[^\s/]+", url or ""):
+            yield Problem(file, line, f"`{url or ''}` is not a web address (or, for kind file, file:seeds/...)")
+        if url in seen:
+            yield Problem(file, line, f"the same address as {seen[url]}")
+        seen.setdefault(url or "", f"{file}:{line}")
