@@ -1,0 +1,224 @@
+"""The warehouse's files: one private writer, one published snapshot, and doors for readers.
+
+    data/.writer/warehouse.duckdb   the writer's own file; nobody else opens it
+    data/balkanwatch.duckdb         the snapshot, replaced atomically after a run; hold it open as long as you like
+
+A lock file keeps a second writer out: DuckDB's own lock is dropped when any handle of the process on that file is closed, so the file is never
+opened a second time and is copied by a child process.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from pipeline.errors import InputError, WarehouseError
+from pipeline.schemas import RELATIONS, conform
+
+ROOT = Path(__file__).resolve().parents[2]
+SQL = ROOT / "sql"
+SCHEMA_VERSION = max(int(path.name[:3]) for path in (SQL / "schema").glob("*.sql"))
+
+
+def writer_path(data: Path) -> Path:
+    """The writer's private file below a data folder."""
+    return data / ".writer" / "warehouse.duckdb"
+
+
+def snapshot_path(data: Path) -> Path:
+    """The published snapshot below a data folder."""
+    return data / "balkanwatch.duckdb"
+
+
+class Store:
+    """A DuckDB connection that speaks in frames. `Store.writer` for the one writer, `Store.reader` for everyone else."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, data: Path) -> None:
+        self.connection, self.data = connection, data
+
+    @classmethod
+    @contextlib.contextmanager
+    def writer(cls, data: Path) -> Iterator["Store"]:
+        """Open the writer, migrated to this release; WarehouseError when another writer is at work or the file is newer."""
+        path = writer_path(data)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.with_suffix(".lock"), data):
+            try:
+                connection = duckdb.connect(str(path), config={"preserve_insertion_order": False})
+            except duckdb.Error as error:
+                raise WarehouseError(f"The warehouse in {data} can not be opened: {_first_line(error)}") from None
+            try:
+                store = cls(connection, data)
+                connection.execute("set TimeZone = 'UTC'")
+                _migrate(store)
+                yield store
+            finally:
+                connection.close()
+
+    @classmethod
+    @contextlib.contextmanager
+    def reader(cls, data: Path, memory: str = "2GB", max_seconds: float = 60.0) -> Iterator["Store"]:
+        """The snapshot, read-only and locked down: no files, no network, no settings, bounded memory and time."""
+        path = snapshot_path(data)
+        if not path.exists():
+            raise WarehouseError(f"There is no warehouse in {data} yet: run `balkanwatch run` first.")
+        connection = duckdb.connect(str(path), read_only=True, config={"memory_limit": memory})
+        timer = threading.Timer(max_seconds, connection.interrupt)
+        timer.daemon = True
+        try:
+            connection.execute("set TimeZone = 'UTC'")
+            connection.execute("set enable_external_access = false")
+            connection.execute("set lock_configuration = true")
+            timer.start()
+            yield cls(connection, data)
+        except duckdb.InterruptException:
+            raise InputError(f"The query took longer than {max_seconds:.0f} seconds and was stopped.") from None
+        finally:
+            timer.cancel()
+            connection.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        self.connection.execute("begin")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(duckdb.Error):
+                self.connection.execute("rollback")
+            raise
+        self.connection.execute("commit")
+
+    def read(self, sql: str, **frames_or_values: Any) -> pl.DataFrame:
+        """The answer to a query. Frames given by name can be queried by that name, other values are `$parameters`."""
+        frames = {k: v for k, v in frames_or_values.items() if isinstance(v, pl.DataFrame)}
+        values = {k: v for k, v in frames_or_values.items() if k not in frames}
+        for name, frame in frames.items():
+            self.connection.register(name, frame.to_arrow())
+        try:
+            return self.connection.execute(sql, values or None).pl()
+        finally:
+            for name in frames:
+                self.connection.unregister(name)
+
+    def append(self, relation: str, frame: pl.DataFrame) -> None:
+        """Add rows to a relation; the frame is brought into the relation's schema."""
+        if frame.height:
+            self.run(f"insert into {relation} by name select * from batch_", conform(frame, RELATIONS[relation]))
+
+    def delete(self, relation: str, keys: pl.DataFrame) -> None:
+        """Remove the rows whose values in the columns of `keys` stand in it."""
+        if keys.height:
+            match = " and ".join(f"{relation}.{c} = batch_.{c}" for c in keys.columns)
+            self.run(f"delete from {relation} using batch_ where {match}", keys.unique())
+
+    def replace(self, relation: str, frame: pl.DataFrame, *key: str) -> None:
+        """Write rows, each in place of the one with the same key."""
+        self.delete(relation, frame.select(*key))
+        self.append(relation, frame)
+
+    def run(self, sql: str, batch: pl.DataFrame | None = None) -> None:
+        """Execute a statement; `batch` can be queried in it as `batch_`."""
+        if batch is not None:
+            self.connection.register("batch_", batch.to_arrow())
+        try:
+            self.connection.execute(sql)
+        finally:
+            if batch is not None:
+                self.connection.unregister("batch_")
+
+    def meta(self, key: str) -> str | None:
+        """A fact from relation meta."""
+        row = self.connection.execute("select value from meta where key = ?", [key]).fetchone()
+        return row[0] if row else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Write a fact to relation meta."""
+        self.replace("meta", pl.DataFrame({"key": [key], "value": [value]}), "key")
+
+    def publish(self) -> Path:
+        """Copy the writer's file beside the snapshot and put it in its place; who holds the old one keeps reading it."""
+        source, target = writer_path(self.data), snapshot_path(self.data)
+        self.connection.execute("checkpoint")
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        done = subprocess.run([*_copy_command(), str(source), str(temporary)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            temporary.unlink(missing_ok=True)
+            raise WarehouseError(f"The snapshot could not be written to {target.parent}: {done.stderr.strip()[-200:]}")
+        try:
+            temporary.replace(target)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise WarehouseError(f"The snapshot {target} could not be replaced: {error.strerror}.") from None
+        return target
+
+
+def _copy_command() -> list[str]:
+    """A child process copies: closing a second handle of our own would drop DuckDB's lock."""
+    if sys.platform == "linux" and shutil.which("cp"):
+        return ["cp", "--reflink=auto"]
+    return [sys.executable, "-c", "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"]
+
+
+@contextlib.contextmanager
+def _locked(path: Path, data: Path) -> Iterator[None]:
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            raise WarehouseError(f"Another run is writing to {data} (process {lock.read() or 'unknown'}).") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _migrate(store: Store) -> None:
+    """Bring the file to this release: schema files in order, each once; then the views as they are now."""
+    tables = {name for (name,) in store.connection.execute("select table_name from duckdb_tables()").fetchall()}
+    have = int(store.meta("schema_version") or 0) if "meta" in tables else 0
+    if have > SCHEMA_VERSION:
+        raise WarehouseError(
+            f"The warehouse in {store.data} was written by a newer balkanwatch (schema {have}, this one knows {SCHEMA_VERSION})."
+        )
+    files = [path for path in sorted((SQL / "schema").glob("*.sql")) if int(path.name[:3]) > have]
+    with store.transaction():
+        for path in files:
+            store.connection.execute(path.read_text())
+        if files:
+            store.set_meta("schema_version", str(SCHEMA_VERSION))
+        for path in view_files():
+            store.connection.execute(path.read_text())
+
+
+def view_files() -> list[Path]:
+    """The files of sql/views, each after those it reads from."""
+    files = {path.stem: path for path in sorted((SQL / "views").glob("*.sql"))}
+    ordered: dict[str, Path] = {}
+
+    def visit(name: str) -> None:
+        if name not in ordered:
+            text = files[name].read_text()
+            for other in files:
+                if other != name and re.search(rf"\b(from|join)\s+{other}\b", text):
+                    visit(other)
+            ordered[name] = files[name]
+
+    for name in files:
+        visit(name)
+    return list(ordered.values())
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0]
