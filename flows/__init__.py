@@ -1,0 +1,1 @@
+"""Orchestration and command line: the only place that knows Prefect."""

@@ -1,0 +1,332 @@
+"""The command line. `balkanwatch --help` shows every command; errors are one sentence, `--debug` shows the traceback."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.errors import BalkanwatchError, InputError, SeedError
+
+app = typer.Typer(
+    name="balkanwatch", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown",
+    help="Batch news monitoring for Western Balkans security: fetch feeds, tag topics and countries with evidence, ask in SQL.",
+    epilog="Begin with `balkanwatch run`, then `balkanwatch query --list`.",
+)  # fmt: skip
+feeds_app = typer.Typer(no_args_is_help=True, help="The catalogue of feeds.")
+seeds_app = typer.Typer(no_args_is_help=True, help="The dictionaries in seeds/: names, offices, topics.")
+app.add_typer(feeds_app, name="feeds")
+app.add_typer(seeds_app, name="seeds")
+
+out, err = Console(), Console(stderr=True)
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the warehouse, exports and reports.", show_default="data")]
+
+
+@app.callback()
+def _main(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+    os.environ["BALKANWATCH_DEBUG"] = "1" if debug else ""
+
+
+def main() -> None:
+    """Entry point of the `balkanwatch` command."""
+    try:
+        app()
+    except BalkanwatchError as error:
+        if os.environ.get("BALKANWATCH_DEBUG"):
+            raise
+        err.print(f"[red]Error:[/] {escape(str(error))}")
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _settings(data: Path | None = None) -> Any:
+    from flows.settings import Settings
+
+    return Settings.read(data=data)
+
+
+def _prefect_home(data: Path) -> None:
+    """Prefect keeps its own files beside the warehouse, calls nobody, and is given time to start on a slow machine."""
+    home = data.resolve() / ".prefect"
+    home.mkdir(parents=True, exist_ok=True)
+    for name, value in {
+        "PREFECT_HOME": str(home),
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+# -- run --------------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def run(
+    max_seconds: Annotated[float, typer.Option(help="Time budget; pages that do not fit wait for the next run.", min=5)] = 480,
+    data: Data = None,
+) -> None:
+    """Run the monitor once: poll due feeds, fetch pages, tag, land, publish, export."""
+    settings = _settings(data)
+    _prefect_home(settings.data)
+    with err.status("starting Prefect") as status:
+        summary = _flow_run(settings, max_seconds, lambda text: status.update(text))
+    _show(summary)
+
+
+def _flow_run(settings: Any, max_seconds: float, report: Any) -> Any:
+    from prefect import flow
+
+    from flows import monitor
+
+    named = flow(name="monitor", task_runner=monitor.monitor.task_runner, validate_parameters=False)
+    return named(monitor.observed)(settings, max_seconds, report)
+
+
+def _show(summary: Any) -> None:
+    table = Table(title="Feeds polled", title_justify="left")
+    for name in ("feed", "outlet", "status", "entries", "new", "error"):
+        table.add_column(name, justify="right" if name in {"entries", "new"} else "left", overflow="fold")
+    for feed in sorted(summary.feeds, key=lambda f: (f["error"] is not None, -f["new"])):
+        cells = (feed["feed_id"], feed["outlet"], feed["status"] or "-", feed["entries"], feed["new"], feed["error"] or "")
+        table.add_row(*(escape(str(cell)) for cell in cells))
+    if summary.feeds:
+        out.print(table)
+    else:
+        out.print("No feed was due.")
+    top = Table(title="Top topics by country, last 60 days", title_justify="left")
+    for name in ("country", "topic", "stories", "articles"):
+        top.add_column(name, justify="right" if name in {"stories", "articles"} else "left")
+    last = ""
+    for row in summary.top:
+        shown = "" if row["country"] == last else row["country"]
+        top.add_row(shown, row["topic_id"], str(row["n_stories"]), str(row["n_articles"]), end_section=False)
+        last = row["country"]
+    if summary.top:
+        out.print(top)
+    n_ok = summary.n_feeds - summary.n_failed
+    out.print(
+        f"{summary.n_new} new articles, {summary.n_updated} new versions, {summary.n_pages} pages read, {summary.n_waiting} waiting; "
+        f"{n_ok} of {summary.n_feeds} polls answered; {summary.n_articles} articles in all; {summary.seconds:.0f} s."
+    )
+    if summary.n_retagged:
+        out.print(f"The seeds had changed: {summary.n_retagged} articles were tagged again.")
+    if summary.is_offline:
+        out.print("[yellow]No network:[/] not one web feed could be reached, so only the sample was read.")
+    for label, path in (("database", summary.snapshot), ("CSV files", summary.exports)):
+        out.print(f"{label:>10}: [bold]{escape(str(path))}[/]")
+
+
+@app.command()
+def serve(
+    cron: Annotated[str | None, typer.Option(help="When the monitor runs.", show_default="every 10 minutes")] = None,
+    max_seconds: Annotated[float, typer.Option(help="Time budget of one run.", min=5)] = 480,
+    data: Data = None,
+) -> None:
+    """Run the monitor on a schedule, on a local Prefect server that is started if none answers."""
+    settings = _settings(data)
+    _prefect_home(settings.data)
+    from flows import serving
+
+    serving.serve(settings, cron or settings.cron, max_seconds, lambda text: err.print(text))
+
+
+# -- questions --------------------------------------------------------------------------------------------------------
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def query(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Name of a query.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Show all queries.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+    data: Data = None,
+) -> None:
+    """Answer a question from `sql/queries` on the published snapshot, e.g. `query topic_trend --country=XK --topic=border`."""
+    from pipeline.warehouse import Store, queries
+
+    if list_ or name is None:
+        table = Table(title="Queries", title_justify="left")
+        for column in ("name", "question", "parameters"):
+            table.add_column(column, overflow="fold")
+        for one in map(queries.load, queries.names()):
+            parameters = " ".join(f"--{p.name}" + ("" if p.default is None else f"={p.default}") for p in one.parameters)
+            table.add_row(one.name, escape(one.question), escape(parameters))
+        out.print(table)
+        return
+    values = dict(_option(arg) for arg in context.args)
+    settings = _settings(data)
+    with Store.reader(settings.data, settings.query_memory, settings.query_seconds) as store:
+        _print(queries.ask(store, name, **values), csv, queries.load(name).question)
+
+
+def _option(arg: str) -> tuple[str, str]:
+    name, sign, value = arg.removeprefix("--").partition("=")
+    if not arg.startswith("--") or not sign:
+        raise InputError(f"`{arg}` is not a parameter; write --name=value.")
+    return name, value
+
+
+def _print(frame: pl.DataFrame, csv: bool, title: str = "") -> None:
+    if csv:
+        from pipeline.export import harmless
+
+        sys.stdout.write(harmless(frame).write_csv())
+        return
+    table = Table(title=title, title_justify="left")
+    for name, dtype in frame.schema.items():
+        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+    for row in frame.iter_rows():
+        table.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
+    out.print(table if frame.height else f"{title}\nNo rows.")
+
+
+@app.command()
+def export(data: Data = None) -> None:
+    """Write every mart as CSV below data/exports, with a README of the columns."""
+    from pipeline.export import marts
+    from pipeline.warehouse import Store
+
+    settings = _settings(data)
+    with Store.reader(settings.data, settings.query_memory, settings.query_seconds) as store:
+        folder = marts(store, settings.data / "exports")
+    for path in sorted(folder.glob("*.csv")):
+        out.print(f"{path}  {path.stat().st_size:,} bytes")
+
+
+@app.command()
+def retag(data: Data = None) -> None:
+    """Tag all history again with the seeds as they are now, and publish."""
+    from flows.run import compiled
+    from pipeline.warehouse import Store, landing
+
+    settings = _settings(data)
+    tagger, tagged_by, tables = compiled(settings)
+    with Store.writer(settings.data) as store, err.status("tagging"):
+        landing.sync_seeds(store, tables)
+        n = landing.switch_tags(store, tagger.tag, tagged_by)
+        store.publish()
+    out.print(f"{n} articles tagged again." if n else "The seeds have not changed: nothing to do.")
+
+
+# -- without a database -----------------------------------------------------------------------------------------------
+
+
+@app.command()
+def tag(
+    file: Annotated[str, typer.Argument(help="JSON lines with id, text and perhaps title, lang, published_at; - for standard input.")],
+) -> None:
+    """Tag texts: one JSON line in, one JSON line out (docs/tag.md). Needs no server and no database."""
+    from flows import tagging
+    from pipeline import seeds
+    from pipeline.tag import Tagger
+
+    n_bad = 0
+
+    def complain(number: int, reason: str) -> None:
+        nonlocal n_bad
+        n_bad += 1
+        err.print(f"line {number}: {escape(reason)}", highlight=False)
+
+    tagger = Tagger(seeds.load(_settings().seeds).tables)
+    with _lines(file) as lines:
+        for line in tagging.tag_lines(tagger, lines, complain):
+            sys.stdout.write(line + "\n")
+    if n_bad:
+        raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _lines(file: str) -> Iterator[Iterator[str]]:
+    if file == "-":
+        yield (line.decode("utf-8", "replace") for line in sys.stdin.buffer)
+        return
+    try:
+        with Path(file).open("rb") as handle:
+            yield (line.decode("utf-8-sig" if n == 0 else "utf-8", "replace") for n, line in enumerate(handle))
+    except OSError as error:
+        raise InputError(f"{file} can not be read: {error.strerror}.") from None
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} can not be read: {error.strerror}.") from None
+
+
+@app.command()
+def extract(
+    file: Annotated[Path, typer.Argument(help="An HTML file.")],
+    url: Annotated[str, typer.Option(help="The address it came from.")] = "",
+) -> None:
+    """Read one article page: a JSON object with title, body, author, published_at, date_source, canonical_url, lang, script."""
+    from datetime import UTC, datetime
+
+    from pipeline import language, normalise, parse
+
+    page = parse.page(_read(file), url)
+    if page.error:
+        raise InputError(f"{file}: {page.error}.")
+    record = normalise.page_record(page, datetime.now(UTC), language.languages, _settings().time_zone)
+    sys.stdout.write(json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+
+
+@feeds_app.command("parse")
+def feeds_parse(
+    file: Annotated[Path, typer.Argument(help="An RSS, Atom or JSON feed, or a sitemap.")],
+    url: Annotated[str, typer.Option(help="The address it came from; relative links are resolved against it.")] = "",
+) -> None:
+    """Read one feed file: a JSON array of its entries."""
+    from datetime import UTC, datetime
+
+    from pipeline import language, normalise, parse
+
+    document = parse.feed(_read(file), url)
+    if document.error:
+        err.print(f"[yellow]{file}:[/] {escape(document.error)}")
+    feed = {"feed_id": "", "url": url, "time_zone": _settings().time_zone}
+    records = normalise.entry_records(document, feed, datetime.now(UTC), language.languages)
+    sys.stdout.write(json.dumps(records, ensure_ascii=False, indent=2) + "\n")
+    if document.error and not records:
+        raise typer.Exit(1)
+
+
+@feeds_app.command("list")
+def feeds_list(csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False) -> None:
+    """Show the catalogue."""
+    from pipeline import seeds
+
+    columns = ["feed_id", "outlet", "owner", "side", "country_code", "lang", "kind", "is_active", "url"]
+    _print(seeds.load(_settings().seeds).tables["feeds"].select(columns), csv, "Feeds")
+
+
+@seeds_app.command("check")
+def seeds_check() -> None:
+    """Validate every seed file; each mistake with file and line."""
+    from pipeline import seeds
+    from pipeline.tag import rules
+
+    tables = seeds.load(_settings().seeds)
+    problems = seeds.check(tables, rules.check)
+    for problem in problems:
+        out.print(escape(str(problem)), highlight=False, soft_wrap=True)
+    if problems:
+        raise SeedError(f"{len(problems)} mistakes in {tables.folder}.")
+    rows = sum(table.height for table in tables.tables.values())
+    out.print(f"{rows:,} rows in {len(tables.tables)} tables are in order (version {tables.version}).")
