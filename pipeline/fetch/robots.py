@@ -1,0 +1,149 @@
+"""What hosts ask of us: robots.txt with its age, X-Robots-Tag, Retry-After."""
+
+import dataclasses
+import datetime as dt
+import email.utils
+import functools
+import json
+import re
+from collections.abc import Iterable
+
+from protego import Protego
+from yarl import URL
+
+from pipeline.fetch.guard import readable
+from pipeline.fetch.kinds import Verdict
+
+MAX_AGE = dt.timedelta(hours=24)
+SILENT_AGE = dt.timedelta(minutes=5)  # a host whose robots.txt did not answer is asked again soon
+MAX_ROBOTS_BYTES = 512_000
+MAX_CRAWL_DELAY_S = 60.0
+MAX_RETRY_S = 30 * 86_400
+
+
+@dataclasses.dataclass(frozen=True)
+class Robots:
+    """The robots.txt of one origin. `text` holds the part that concerns us; None: there is none, or it did not answer.
+
+    `silence` is the sentence that stops every request while robots.txt does not answer.
+    """
+
+    checked_at: dt.datetime
+    http_status: int | None = None
+    text: str | None = None
+    silence: str | None = None
+
+    @functools.cached_property
+    def _rules(self) -> Protego:
+        return Protego.parse(self.text or "")
+
+    def is_fresh(self, now: dt.datetime) -> bool:
+        return now - self.checked_at < (SILENT_AGE if self.silence else MAX_AGE)
+
+    def delay_s(self, agent: str) -> float:
+        """The Crawl-delay in seconds, at most a minute."""
+        return min(self._rules.crawl_delay(agent) or 0.0, MAX_CRAWL_DELAY_S) if self.text else 0.0
+
+    def verdict(self, url: URL, agent: str, now: dt.datetime) -> Verdict:
+        if self.silence:
+            is_allowed, reason = False, self.silence
+        elif self.text is None:
+            is_allowed, reason = True, f"there is no robots.txt ({self.http_status})"
+        else:
+            is_allowed = self._rules.can_fetch(str(url), agent)
+            reason = f"robots.txt {'allows' if is_allowed else 'forbids'} it"
+        return Verdict(host(url), url.raw_path_qs, is_allowed, now, reason)
+
+
+class RobotsCache:
+    """What is known of hosts, kept from one `fetch` to the next: robots.txt (24 h), the last request, who wants to be
+    left alone.
+
+    Use one cache for a whole run. `dump` and `load` carry the robots.txt part over to the next process as JSON text.
+    """
+
+    def __init__(self) -> None:
+        self.robots: dict[str, Robots] = {}  # by origin
+        self.last_at: dict[str, float] = {}  # by host name, on the monotonic clock
+        self.closed_until: dict[str, float] = {}
+
+    def sitemaps(self, url: str) -> list[str]:
+        """The sitemaps that the robots.txt of this address's host names; empty when it was not asked yet."""
+        known = self.robots.get(str(URL(url).origin()))
+        return [] if known is None or known.text is None else list(known._rules.sitemaps)
+
+    def dump(self) -> str:
+        """The robots.txt files that answered, as JSON."""
+        known = {origin: robots for origin, robots in self.robots.items() if not robots.silence}
+        rows = {origin: [robots.checked_at.isoformat(), robots.http_status, robots.text] for origin, robots in known.items()}
+        return json.dumps(rows, ensure_ascii=False)
+
+    @classmethod
+    def load(cls, text: str) -> "RobotsCache":
+        """The cache that `dump` wrote; an empty one when the text is damaged."""
+        cache = cls()
+        try:
+            for origin, (checked_at, http_status, rules) in json.loads(text).items():
+                cache.robots[origin] = Robots(dt.datetime.fromisoformat(checked_at), http_status, rules)
+        except (ValueError, TypeError, AttributeError):
+            cache.robots.clear()
+        return cache
+
+
+def host(url: URL) -> str:
+    """The host of an address as the ledger names it: with its port when that is not the usual one."""
+    name = url.host or ""
+    return name if url.is_default_port() else f"{name}:{url.port}"
+
+
+def ours(body: bytes, agent: str) -> str:
+    """The lines of a robots.txt that concern this agent.
+
+    Protego copies every rule to every agent of a group, which a hostile file turns into gigabytes; so groups of other
+    robots keep their place but lose their names.
+    """
+    lines: list[str] = []
+    for line in body[:MAX_ROBOTS_BYTES].decode("utf-8-sig", "replace").splitlines():
+        rule = line.split("#")[0].strip()
+        found = re.match(r"(?i)user[- ]?agent\s*[: ]\s*(.*)", rule)
+        if found:
+            name = found[1].strip().lower().split("/")[0].strip() or "-"
+            rule = f"User-agent: {name if name == '*' or name.replace('*', '') in agent else '-'}"
+        if rule and not (lines and lines[-1] == rule):
+            lines.append(rule)
+    return "\n".join(lines)
+
+
+def x_robots(headers: Iterable[str], agent: str) -> set[str]:
+    """The directives of X-Robots-Tag headers that concern us, in lower case: noindex, none, noarchive ..."""
+    said = set()
+    for header in headers:
+        names, is_ours = readable(header)[:1000].lower().split(","), True
+        for name in names:
+            robot, colon, directive = name.partition(":")
+            if colon and robot.strip() not in {
+                "unavailable_after",
+                "max-snippet",
+                "max-image-preview",
+                "max-video-preview",
+            }:
+                is_ours = robot.strip() in {agent, "*"}
+                name = directive
+            if is_ours and name.strip():
+                said.add(name.strip())
+    return said
+
+
+def retry_after_s(header: str | None, now: dt.datetime) -> int | None:
+    """Retry-After in seconds from now, from a number or an HTTP date; null when it is neither."""
+    if not header:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return min(int(text[:12]), MAX_RETRY_S)
+    try:
+        when = email.utils.parsedate_to_datetime(text)
+        when = when if when.tzinfo else when.replace(tzinfo=dt.UTC)
+        return min(max(0, round((when - now).total_seconds())), MAX_RETRY_S)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
