@@ -121,7 +121,8 @@ def _show(summary: Any) -> None:
         out.print(top)
     n_ok = summary.n_feeds - summary.n_failed
     out.print(
-        f"{summary.n_new} new articles, {summary.n_updated} new versions, {summary.n_pages} pages read, {summary.n_waiting} waiting; "
+        f"{summary.n_new} new articles, {summary.n_updated} new versions, {summary.n_pages} pages read, "
+        f"{summary.n_waiting} waiting; "
         f"{n_ok} of {summary.n_feeds} polls answered; {summary.n_articles} articles in all; {summary.seconds:.0f} s."
     )
     if summary.n_retagged:
@@ -229,7 +230,9 @@ def retag(data: Data = None) -> None:
 
 @app.command()
 def tag(
-    file: Annotated[str, typer.Argument(help="JSON lines with id, text and perhaps title, lang, published_at; - for standard input.")],
+    file: Annotated[
+        str, typer.Argument(help="JSON lines with id, text and perhaps title, lang, published_at; - for standard input.")
+    ],
 ) -> None:
     """Tag texts: one JSON line in, one JSON line out (docs/tag.md). Needs no server and no database."""
     from flows import tagging

@@ -130,7 +130,7 @@ def run_monitor(
     fetch_pages: Fetch = fetch_batches,
     report: Callable[[str], None] = lambda _: None,
 ) -> Summary:
-    """Run the monitor once; the two fetchers are plain functions or Prefect tasks. Errors a user can mend are BalkanwatchError."""
+    """Run the monitor once; the fetchers are plain functions or Prefect tasks. What a user can mend raises BalkanwatchError."""
     begun = time.monotonic()
     report("compiling seeds")
     tagger, tagged_by, tables = compiled(settings)
@@ -334,9 +334,7 @@ def _land_pages(run: Run, waiting: pl.DataFrame, stem: Path) -> None:
     now = datetime.now(UTC)
     rows = {row["article_id"]: row for row in waiting.iter_rows(named=True)}
     answers = list(_answers(stem))
-    documents = [
-        (a.request_id, parse.page(a.body, a.final_url, a.content_type)) for a in answers if a.body is not None
-    ]
+    documents = [(a.request_id, parse.page(a.body, a.final_url, a.content_type)) for a in answers if a.body is not None]
     problems = {id_: page.error for id_, page in documents if page.error}
     zones = {id_: row["time_zone"] for id_, row in rows.items()}
     pages = _judged(normalise.pages(documents, now, language.languages, zones), {id_: row["url"] for id_, row in rows.items()})
@@ -389,7 +387,9 @@ def _finish(run: Run) -> Summary:
     counts = {name: getattr(summary, name) for name in ("n_feeds", "n_failed", "n_new", "n_updated", "n_pages", "n_waiting")}
     with store.transaction():
         row = store.read("select * from run where run_id = $id", id=summary.run_id)
-        done = row.with_columns(status=pl.lit("complete"), finished_at=pl.lit(datetime.now(UTC)), **{k: pl.lit(v) for k, v in counts.items()})
+        done = row.with_columns(
+            status=pl.lit("complete"), finished_at=pl.lit(datetime.now(UTC)), **{k: pl.lit(v) for k, v in counts.items()}
+        )
         store.replace("run", done, "run_id")
     run.report("publishing")
     summary.snapshot = store.publish()

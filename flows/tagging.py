@@ -64,7 +64,7 @@ def tag_lines(tagger: Tagger, lines: Iterable[str], complain: Callable[[int, str
 
 
 def documents(lines: list[Line]) -> tuple[pl.DataFrame, list[str]]:
-    """Frame DOCUMENT (article_id is the position in `lines`) and the script of each; a language that is not given is found out."""
+    """Frame DOCUMENT (article_id is the position in `lines`) and the scripts; a language that is not given is found out."""
     found, scripts = language.languages([f"{title}\n{text}" if title else text for _, title, text, *_ in lines])
     langs = [language.normalise_lang(given) if given else seen for (*_, given, _), seen in zip(lines, found, strict=True)]
     frame = pl.DataFrame(
@@ -115,7 +115,10 @@ def records(tagger: Tagger, tagged: Tagged) -> dict[str, dict[str, list[dict[str
             record[name] = [{k: v for k, v in row.items() if k != "article_id"} for row in rows]
 
     put("mentions", tagged.mentions.drop("version").rename(offsets))
-    put("countries", tagged.focus.select("article_id", code="country_code", n="n_mentions", salience="salience", is_focus="is_focus"))
+    put(
+        "countries",
+        tagged.focus.select("article_id", code="country_code", n="n_mentions", salience="salience", is_focus="is_focus"),
+    )
     span = pl.element().struct
     evidence = pl.col("evidence").list.eval(
         pl.struct(

@@ -24,7 +24,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import rensa  # type: ignore[import-untyped]
+import rensa
 
 from pipeline import schemas, text
 from pipeline.errors import InputError
@@ -44,12 +44,14 @@ CUT_SHINGLES = 50  # which is a judgement on no less than this,
 CUT_LENGTH = 0.5  # and no less than this share of the whole is left
 
 SIGNATURE_VERSION = f"1-{rensa.RMinHash.ALGORITHM_VERSION}"  # signatures of another version can not be compared
-SIGNATURE = pl.Schema({
-    "article_id": pl.String(),
-    "published_at": schemas.UTC,
-    "text_hash": pl.UInt64(),  # equal for equal words; null when too short to be a copy of anything
-    "bands": pl.List(pl.UInt32()),  # keys to look up: a copy shares at least one
-})
+SIGNATURE = pl.Schema(
+    {
+        "article_id": pl.String(),
+        "published_at": schemas.UTC,
+        "text_hash": pl.UInt64(),  # equal for equal words; null when too short to be a copy of anything
+        "bands": pl.List(pl.UInt32()),  # keys to look up: a copy shares at least one
+    }
+)
 PAIR = pl.Schema({"left_id": pl.String, "right_id": pl.String})
 EDGE = pl.Schema({"left_id": pl.String, "right_id": pl.String, "similarity": pl.Float64})
 
@@ -141,10 +143,7 @@ def _letter_tables() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], np
     made = [unicodedata.normalize("NFKC", char).replace(text.BREAK_CHAR, " ") for char in chars]
     for _ in range(2):  # й is a letter of its own until its breve is gone
         made = text.fold(text.BREAK_CHAR.join(text.to_latin(letters) for letters in made)).split(text.BREAK_CHAR)
-    made = [
-        letters.replace("\u00ad", "").replace("\ufffd", char.lower())[:2]
-        for letters, char in zip(made, chars, strict=True)
-    ]
+    made = [letters.replace("\u00ad", "").replace("\ufffd", char.lower())[:2] for letters, char in zip(made, chars, strict=True)]
     first, second, width = np.zeros(0x10001, np.uint32), np.zeros(0x10001, np.uint32), np.ones(0x10001, np.int64)
     for code, letters in enumerate(made):
         width[code] = len(letters)
@@ -259,12 +258,14 @@ def _lookalikes(known: pl.DataFrame) -> pl.DataFrame:
     left = left.select("at", "article_id", "is_new", text_hash="text_hash_other")
     right = known.select("at", "article_id", "is_new", "text_hash")
     ways: tuple[Literal["backward", "forward"], ...] = ("backward", "forward")
-    found = pl.concat([
-        left.join_asof(
-            right, on="at", by="text_hash", strategy=way, tolerance=WINDOW, suffix="_other", check_sortedness=False
-        )
-        for way in ways
-    ]).drop_nulls("article_id_other")
+    found = pl.concat(
+        [
+            left.join_asof(
+                right, on="at", by="text_hash", strategy=way, tolerance=WINDOW, suffix="_other", check_sortedness=False
+            )
+            for way in ways
+        ]
+    ).drop_nulls("article_id_other")
     found = found.filter(pl.col("is_new") | pl.col("is_new_other"))
     return found.select(left_id="article_id", right_id="article_id_other")
 

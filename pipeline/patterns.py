@@ -1,7 +1,8 @@
 """The pattern language of the seeds: one written pattern -> all the forms a text may show (docs/seeds.md).
 
-A form is a list of parts. A part is a piece of text without a star inside it, its words joined by one space, and the number of letters that may
-follow it; parts of one form stand directly next to each other. Cyrillic twins and the `dj` spelling are forms of their own.
+A form is a list of parts. A part is a piece of text without a star inside it, its words joined by one space, and the number
+of letters that may follow it; parts of one form stand directly next to each other. Cyrillic twins and the `dj` spelling are
+forms of their own.
 """
 
 import itertools
@@ -134,10 +135,8 @@ def _parts(words: tuple[str, ...], stars: list[int]) -> tuple[Part, ...]:
 
 
 def _capitals(word: str) -> list[int]:
-    """Offsets in the folded word where the text must have a capital: the first letter, or first and last of an acronym."""
+    """Offsets in the folded word where the text must have a capital: wherever the pattern has one."""
     if not word[0].isupper():
         return []
-    letters = [c for c in word if c.isalpha()]
-    if len(letters) > 1 and all(c.isupper() for c in letters):
-        return [0, len(fold(word).strip()) - 1]
-    return [0]
+    lead = len(word) - len(word.lstrip("'\"(.-"))
+    return [i - lead for i, c in enumerate(word) if c.isupper()]

@@ -7,156 +7,315 @@ Offsets are Unicode code points into the stored title or body, end exclusive.
 import polars as pl
 
 UTC = pl.Datetime("us", "UTC")
-SPAN = pl.Struct({"field": pl.String, "char_start": pl.Int32, "char_end": pl.Int32, "rule_id": pl.String})
+SPAN = pl.Struct({"field": pl.String(), "char_start": pl.Int32(), "char_end": pl.Int32(), "rule_id": pl.String()})
 
 # -- frames between rooms ---------------------------------------------------------------------------------------------
 
 # fetch -> parse: one row a request, whatever became of it. `error` is null on success; `body` is null on failure and on 304.
-FETCHED = pl.Schema({
-    "request_id": pl.String,  # feed_id for feeds, article_id for pages
-    "kind": pl.String,  # feed, page, robots, sitemap
-    "url": pl.String,  # as asked
-    "final_url": pl.String,  # after redirects
-    "fetched_at": UTC,
-    "http_status": pl.Int32,  # null when no answer came
-    "content_type": pl.String,
-    "etag": pl.String,
-    "last_modified": pl.String,
-    "retry_after_s": pl.Int32,
-    "body": pl.Binary,
-    "body_hash": pl.String,
-    "n_bytes": pl.Int64,
-    "elapsed_ms": pl.Int32,
-    "error": pl.String,  # one clear sentence
-    "is_moved": pl.Boolean,  # answered by 301 or 308 only
-})
+FETCHED = pl.Schema(
+    {
+        "request_id": pl.String(),  # feed_id for feeds, article_id for pages
+        "kind": pl.String(),  # feed, page, robots, sitemap
+        "url": pl.String(),  # as asked
+        "final_url": pl.String(),  # after redirects
+        "fetched_at": UTC,
+        "http_status": pl.Int32(),  # null when no answer came
+        "content_type": pl.String(),
+        "etag": pl.String(),
+        "last_modified": pl.String(),
+        "retry_after_s": pl.Int32(),
+        "body": pl.Binary(),
+        "body_hash": pl.String(),
+        "n_bytes": pl.Int64(),
+        "elapsed_ms": pl.Int32(),
+        "error": pl.String(),  # one clear sentence
+        "is_moved": pl.Boolean(),  # answered by 301 or 308 only
+    }
+)
 
 # normalise -> dedup, land: one row an entry of a feed
-ENTRY = pl.Schema({
-    "feed_id": pl.String,
-    "guid": pl.String,
-    "url": pl.String,  # normalised address; null when the entry has none
-    "article_id": pl.String,
-    "title": pl.String,
-    "body": pl.String,  # text of content or summary, never HTML
-    "author": pl.String,
-    "published_at": UTC,  # null when unknown
-    "date_source": pl.String,  # feed, null
-    "lang": pl.String,  # ISO 639-1, hbs, und
-    "script": pl.String,  # Latn, Cyrl, or another ISO 15924 code; Zyyy when there are no letters
-    "content_hash": pl.String,
-})
+ENTRY = pl.Schema(
+    {
+        "feed_id": pl.String(),
+        "guid": pl.String(),
+        "url": pl.String(),  # normalised address; null when the entry has none
+        "article_id": pl.String(),
+        "title": pl.String(),
+        "body": pl.String(),  # text of content or summary, never HTML
+        "author": pl.String(),
+        "published_at": UTC,  # null when unknown
+        "date_source": pl.String(),  # feed, null
+        "lang": pl.String(),  # ISO 639-1, hbs, und
+        "script": pl.String(),  # Latn, Cyrl, or another ISO 15924 code; Zyyy when there are no letters
+        "content_hash": pl.String(),
+    }
+)
 
 # parse + normalise -> land: one row a fetched page
-PAGE = pl.Schema({
-    "article_id": pl.String,
-    "url": pl.String,
-    "canonical_url": pl.String,
-    "title": pl.String,
-    "body": pl.String,
-    "author": pl.String,
-    "published_at": UTC,
-    "date_source": pl.String,  # json-ld, meta, time, url, null
-    "lang": pl.String,
-    "script": pl.String,
-    "content_hash": pl.String,
-})
+PAGE = pl.Schema(
+    {
+        "article_id": pl.String(),
+        "url": pl.String(),
+        "canonical_url": pl.String(),
+        "title": pl.String(),
+        "body": pl.String(),
+        "author": pl.String(),
+        "published_at": UTC,
+        "date_source": pl.String(),  # json-ld, meta, time, url, null
+        "lang": pl.String(),
+        "script": pl.String(),
+        "content_hash": pl.String(),
+    }
+)
 
 # what the tagger reads
-DOCUMENT = pl.Schema({
-    "article_id": pl.String,
-    "version": pl.Int32,
-    "title": pl.String,
-    "body": pl.String,
-    "lang": pl.String,
-    "published_at": UTC,
-})
+DOCUMENT = pl.Schema(
+    {
+        "article_id": pl.String(),
+        "version": pl.Int32(),
+        "title": pl.String(),
+        "body": pl.String(),
+        "lang": pl.String(),
+        "published_at": UTC,
+    }
+)
 
 # -- relations of the warehouse ---------------------------------------------------------------------------------------
 
 RELATIONS: dict[str, pl.Schema] = {
-    "run": pl.Schema({
-        "run_id": pl.String, "started_at": UTC, "finished_at": UTC, "status": pl.String, "seeds_version": pl.String,
-        "tagger_version": pl.String, "n_feeds": pl.Int32, "n_failed": pl.Int32, "n_new": pl.Int32, "n_updated": pl.Int32,
-        "n_pages": pl.Int32, "n_waiting": pl.Int32,
-    }),
-    "feed": pl.Schema({
-        "feed_id": pl.String, "url": pl.String, "outlet": pl.String, "owner": pl.String, "side": pl.String,
-        "alignment": pl.String, "country_code": pl.String, "lang": pl.String, "time_zone": pl.String, "kind": pl.String,
-        "is_active": pl.Boolean, "note": pl.String, "source": pl.String,
-    }),
-    "feed_state": pl.Schema({
-        "feed_id": pl.String, "url": pl.String, "etag": pl.String, "last_modified": pl.String, "body_hash": pl.String,
-        "n_polls": pl.Int32, "n_failures": pl.Int32, "n_moved": pl.Int32, "interval_s": pl.Int32, "last_poll_at": UTC,
-        "last_success_at": UTC, "last_new_at": UTC, "next_fetch_at": UTC, "retired_at": UTC, "note": pl.String,
-    }),
-    "fetch_log": pl.Schema({
-        "run_id": pl.String, "kind": pl.String, "url": pl.String, "feed_id": pl.String, "fetched_at": UTC,
-        "http_status": pl.Int32, "n_bytes": pl.Int64, "elapsed_ms": pl.Int32, "n_entries": pl.Int32, "n_new": pl.Int32,
-        "error": pl.String, "is_gap": pl.Boolean, "next_fetch_at": UTC,
-    }),
-    "robots_log": pl.Schema({
-        "host": pl.String, "path": pl.String, "is_allowed": pl.Boolean, "checked_at": UTC, "reason": pl.String,
-    }),
-    "entry": pl.Schema({
-        "feed_id": pl.String, "guid": pl.String, "article_id": pl.String, "url": pl.String, "content_hash": pl.String,
-        "first_seen_at": UTC, "page_state": pl.String, "n_tries": pl.Int32, "next_try_at": UTC,
-        "error": pl.String,
-    }),
-    "article": pl.Schema({
-        "article_id": pl.String, "feed_id": pl.String, "outlet": pl.String, "url": pl.String, "canonical_url": pl.String,
-        "syndicated_from": pl.String, "version": pl.Int32, "n_versions": pl.Int32, "lang": pl.String, "script": pl.String,
-        "published_at": UTC, "published_day": pl.Date, "date_source": pl.String, "first_seen_at": UTC,
-        "body_source": pl.String, "tagged_by": pl.String,
-    }),
-    "article_url": pl.Schema({"url": pl.String, "article_id": pl.String, "kind": pl.String}),
-    "sighting": pl.Schema({"article_id": pl.String, "feed_id": pl.String, "first_seen_at": UTC}),
-    "article_version": pl.Schema({
-        "article_id": pl.String, "version": pl.Int32, "title": pl.String, "body": pl.String, "author": pl.String,
-        "published_at": UTC, "content_hash": pl.String, "seen_at": UTC, "body_source": pl.String,
-    }),
-    "story": pl.Schema({
-        "story_id": pl.String, "lead_article_id": pl.String, "first_at": UTC, "last_at": UTC, "n_articles": pl.Int32,
-        "n_outlets": pl.Int32, "n_owners": pl.Int32,
-    }),
-    "story_article": pl.Schema({
-        "article_id": pl.String, "story_id": pl.String, "similarity": pl.Float64, "is_lead": pl.Boolean,
-    }),
-    "story_alias": pl.Schema({"old_story_id": pl.String, "story_id": pl.String, "merged_at": UTC}),
-    "signature": pl.Schema({
-        "article_id": pl.String, "published_at": UTC, "text_hash": pl.UInt64, "bands": pl.List(pl.UInt32),
-    }),
-    "story_edge": pl.Schema({"left_id": pl.String, "right_id": pl.String, "similarity": pl.Float64}),
-    "mention": pl.Schema({
-        "article_id": pl.String, "version": pl.Int32, "field": pl.String, "char_start": pl.Int32, "char_end": pl.Int32,
-        "entity_id": pl.String, "kind": pl.String, "country_code": pl.String, "role_id": pl.String, "surface": pl.String,
-        "rule_id": pl.String,
-    }),
-    "focus": pl.Schema({
-        "article_id": pl.String, "country_code": pl.String, "salience": pl.Float64, "n_mentions": pl.Int32,
-        "is_focus": pl.Boolean,
-    }),
-    "tag": pl.Schema({
-        "article_id": pl.String, "topic_id": pl.String, "score": pl.Float64, "evidence": pl.List(SPAN),
-        "rule_ids": pl.List(pl.String),
-    }),
-    "country": pl.Schema({
-        "code": pl.String, "name_en": pl.String, "name_sr": pl.String, "name_sq": pl.String, "name_mk": pl.String,
-        "groups": pl.List(pl.String), "capital": pl.String,
-    }),
-    "actor": pl.Schema({
-        "actor_id": pl.String, "kind": pl.String, "name": pl.String, "category": pl.String, "country_code": pl.String,
-    }),
-    "role": pl.Schema({
-        "role_id": pl.String, "title_id": pl.String, "holder": pl.String, "person_id": pl.String, "from_date": pl.Date,
-        "until_date": pl.Date, "source": pl.String,
-    }),
-    "topic": pl.Schema({
-        "topic_id": pl.String, "label_en": pl.String, "label_sr": pl.String, "label_sq": pl.String, "label_mk": pl.String,
-        "threshold": pl.Float64, "definition": pl.String,
-    }),
-    "side": pl.Schema({"side": pl.String, "name_en": pl.String, "description": pl.String}),
-    "meta": pl.Schema({"key": pl.String, "value": pl.String}),
+    "run": pl.Schema(
+        {
+            "run_id": pl.String(),
+            "started_at": UTC,
+            "finished_at": UTC,
+            "status": pl.String(),
+            "seeds_version": pl.String(),
+            "tagger_version": pl.String(),
+            "n_feeds": pl.Int32(),
+            "n_failed": pl.Int32(),
+            "n_new": pl.Int32(),
+            "n_updated": pl.Int32(),
+            "n_pages": pl.Int32(),
+            "n_waiting": pl.Int32(),
+        }
+    ),
+    "feed": pl.Schema(
+        {
+            "feed_id": pl.String(),
+            "url": pl.String(),
+            "outlet": pl.String(),
+            "owner": pl.String(),
+            "side": pl.String(),
+            "alignment": pl.String(),
+            "country_code": pl.String(),
+            "lang": pl.String(),
+            "time_zone": pl.String(),
+            "kind": pl.String(),
+            "is_active": pl.Boolean(),
+            "note": pl.String(),
+            "source": pl.String(),
+        }
+    ),
+    "feed_state": pl.Schema(
+        {
+            "feed_id": pl.String(),
+            "url": pl.String(),
+            "etag": pl.String(),
+            "last_modified": pl.String(),
+            "body_hash": pl.String(),
+            "n_polls": pl.Int32(),
+            "n_failures": pl.Int32(),
+            "n_moved": pl.Int32(),
+            "interval_s": pl.Int32(),
+            "last_poll_at": UTC,
+            "last_success_at": UTC,
+            "last_new_at": UTC,
+            "next_fetch_at": UTC,
+            "retired_at": UTC,
+            "note": pl.String(),
+        }
+    ),
+    "fetch_log": pl.Schema(
+        {
+            "run_id": pl.String(),
+            "kind": pl.String(),
+            "url": pl.String(),
+            "feed_id": pl.String(),
+            "fetched_at": UTC,
+            "http_status": pl.Int32(),
+            "n_bytes": pl.Int64(),
+            "elapsed_ms": pl.Int32(),
+            "n_entries": pl.Int32(),
+            "n_new": pl.Int32(),
+            "error": pl.String(),
+            "is_gap": pl.Boolean(),
+            "next_fetch_at": UTC,
+        }
+    ),
+    "robots_log": pl.Schema(
+        {
+            "host": pl.String(),
+            "path": pl.String(),
+            "is_allowed": pl.Boolean(),
+            "checked_at": UTC,
+            "reason": pl.String(),
+        }
+    ),
+    "entry": pl.Schema(
+        {
+            "feed_id": pl.String(),
+            "guid": pl.String(),
+            "article_id": pl.String(),
+            "url": pl.String(),
+            "content_hash": pl.String(),
+            "first_seen_at": UTC,
+            "page_state": pl.String(),
+            "n_tries": pl.Int32(),
+            "next_try_at": UTC,
+            "error": pl.String(),
+        }
+    ),
+    "article": pl.Schema(
+        {
+            "article_id": pl.String(),
+            "feed_id": pl.String(),
+            "outlet": pl.String(),
+            "url": pl.String(),
+            "canonical_url": pl.String(),
+            "syndicated_from": pl.String(),
+            "version": pl.Int32(),
+            "n_versions": pl.Int32(),
+            "lang": pl.String(),
+            "script": pl.String(),
+            "published_at": UTC,
+            "published_day": pl.Date(),
+            "date_source": pl.String(),
+            "first_seen_at": UTC,
+            "body_source": pl.String(),
+            "tagged_by": pl.String(),
+        }
+    ),
+    "article_url": pl.Schema({"url": pl.String(), "article_id": pl.String(), "kind": pl.String()}),
+    "sighting": pl.Schema({"article_id": pl.String(), "feed_id": pl.String(), "first_seen_at": UTC}),
+    "article_version": pl.Schema(
+        {
+            "article_id": pl.String(),
+            "version": pl.Int32(),
+            "title": pl.String(),
+            "body": pl.String(),
+            "author": pl.String(),
+            "published_at": UTC,
+            "content_hash": pl.String(),
+            "seen_at": UTC,
+            "body_source": pl.String(),
+        }
+    ),
+    "story": pl.Schema(
+        {
+            "story_id": pl.String(),
+            "lead_article_id": pl.String(),
+            "first_at": UTC,
+            "last_at": UTC,
+            "n_articles": pl.Int32(),
+            "n_outlets": pl.Int32(),
+            "n_owners": pl.Int32(),
+        }
+    ),
+    "story_article": pl.Schema(
+        {
+            "article_id": pl.String(),
+            "story_id": pl.String(),
+            "similarity": pl.Float64(),
+            "is_lead": pl.Boolean(),
+        }
+    ),
+    "story_alias": pl.Schema({"old_story_id": pl.String(), "story_id": pl.String(), "merged_at": UTC}),
+    "signature": pl.Schema(
+        {
+            "article_id": pl.String(),
+            "published_at": UTC,
+            "text_hash": pl.UInt64(),
+            "bands": pl.List(pl.UInt32()),
+        }
+    ),
+    "story_edge": pl.Schema({"left_id": pl.String(), "right_id": pl.String(), "similarity": pl.Float64()}),
+    "mention": pl.Schema(
+        {
+            "article_id": pl.String(),
+            "version": pl.Int32(),
+            "field": pl.String(),
+            "char_start": pl.Int32(),
+            "char_end": pl.Int32(),
+            "entity_id": pl.String(),
+            "kind": pl.String(),
+            "country_code": pl.String(),
+            "role_id": pl.String(),
+            "surface": pl.String(),
+            "rule_id": pl.String(),
+        }
+    ),
+    "focus": pl.Schema(
+        {
+            "article_id": pl.String(),
+            "country_code": pl.String(),
+            "salience": pl.Float64(),
+            "n_mentions": pl.Int32(),
+            "is_focus": pl.Boolean(),
+        }
+    ),
+    "tag": pl.Schema(
+        {
+            "article_id": pl.String(),
+            "topic_id": pl.String(),
+            "score": pl.Float64(),
+            "evidence": pl.List(SPAN),
+            "rule_ids": pl.List(pl.String()),
+        }
+    ),
+    "country": pl.Schema(
+        {
+            "code": pl.String(),
+            "name_en": pl.String(),
+            "name_sr": pl.String(),
+            "name_sq": pl.String(),
+            "name_mk": pl.String(),
+            "groups": pl.List(pl.String()),
+            "capital": pl.String(),
+        }
+    ),
+    "actor": pl.Schema(
+        {
+            "actor_id": pl.String(),
+            "kind": pl.String(),
+            "name": pl.String(),
+            "category": pl.String(),
+            "country_code": pl.String(),
+        }
+    ),
+    "role": pl.Schema(
+        {
+            "role_id": pl.String(),
+            "title_id": pl.String(),
+            "holder": pl.String(),
+            "person_id": pl.String(),
+            "from_date": pl.Date(),
+            "until_date": pl.Date(),
+            "source": pl.String(),
+        }
+    ),
+    "topic": pl.Schema(
+        {
+            "topic_id": pl.String(),
+            "label_en": pl.String(),
+            "label_sr": pl.String(),
+            "label_sq": pl.String(),
+            "label_mk": pl.String(),
+            "threshold": pl.Float64(),
+            "definition": pl.String(),
+        }
+    ),
+    "side": pl.Schema({"side": pl.String(), "name_en": pl.String(), "description": pl.String()}),
+    "meta": pl.Schema({"key": pl.String(), "value": pl.String()}),
 }
 
 
@@ -165,6 +324,6 @@ def conform(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     if not frame.width:
         return pl.DataFrame(schema=schema)
     known = set(frame.columns)
-    return frame.select([
-        (pl.col(name).cast(dtype) if name in known else pl.lit(None, dtype).alias(name)) for name, dtype in schema.items()
-    ])
+    return frame.select(
+        [(pl.col(name).cast(dtype) if name in known else pl.lit(None, dtype).alias(name)) for name, dtype in schema.items()]
+    )

@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -42,6 +42,9 @@ ALLOWED = {
     ("feeds", "is_active"): {"true", "false"},
     ("feeds", "alignment"): {"state", "pro-government", "independent", "opposition", "foreign-state", "institution", "unknown"},
 }
+
+
+CheckRule = Callable[[str, Collection[str]], list[str]]
 
 
 class Problem(NamedTuple):
@@ -98,7 +101,7 @@ def _table(folder: Path, name: str) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def check(seeds: Seeds, check_rule: Callable[[str, set[str]], list[str]]) -> list[Problem]:
+def check(seeds: Seeds, check_rule: CheckRule) -> list[Problem]:
     """Every mistake in every file. `check_rule(expression, known atoms)` judges topic rules (pipeline.tag.rules.check)."""
     tables = seeds.tables
     return sorted({
@@ -130,7 +133,9 @@ def _cells(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:
     for (name, column), allowed in ALLOWED.items():
         for value, file, line in tables[name].select(column, "_file", "_line").iter_rows():
             if (value or "") not in allowed:
-                yield Problem(file, line, f"{column} `{value or ''}` is not one of {', '.join(sorted(a or 'empty' for a in allowed))}")
+                yield Problem(
+                    file, line, f"{column} `{value or ''}` is not one of {', '.join(sorted(a or 'empty' for a in allowed))}"
+                )
     for name in ("declension", "gazetteer", "guard", "actor_alias", "title", "lexicon"):
         for value, file, line in tables[name].select("lang", "_file", "_line").iter_rows():
             unknown = [lang for lang in (value or "").split("|") if lang not in {*patterns.LANGS, "*"}]
@@ -151,7 +156,8 @@ def _foreign_keys(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:
         ("actor_alias", "actor_id", actors, "actor.csv"), ("title", "implies", actors | codes, "actor.csv"),
         ("role", "holder", actors | codes, "actor.csv or country.csv"), ("role", "person_id", people, "actor.csv as a person"),
         ("role", "title_id", set(tables["title"]["title_id"]), "title.csv"),
-        ("rule", "topic_id", set(tables["topic"]["topic_id"]), "topic.csv"), ("feeds", "side", set(tables["side"]["side"]), "side.csv"),
+        ("rule", "topic_id", set(tables["topic"]["topic_id"]), "topic.csv"),
+        ("feeds", "side", set(tables["side"]["side"]), "side.csv"),
     ]  # fmt: skip
     for name, column, known, where in checks:
         for value, file, line in tables[name].select(column, "_file", "_line").iter_rows():
@@ -207,18 +213,24 @@ def _role_dates(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:
     for row in tables["role"].sort("role_id", "from", nulls_last=False).iter_rows(named=True):
         since, until = row["from"] or "", row["until"] or "9999"
         if any(not re.fullmatch(r"\d{4}(-\d\d(-\d\d)?)?", d) for d in (since, until)):
-            yield Problem(row["_file"], row["_line"], f"`{since}` - `{row['until'] or ''}` are not dates (YYYY, YYYY-MM or YYYY-MM-DD)")
+            yield Problem(
+                row["_file"], row["_line"], f"`{since}` - `{row['until'] or ''}` are not dates (YYYY, YYYY-MM or YYYY-MM-DD)"
+            )
         elif since >= until:
             yield Problem(row["_file"], row["_line"], f"the term ends ({until}) before it begins ({since})")
         if row["role_id"] != f"{row['title_id']}:{row['holder']}":
             yield Problem(row["_file"], row["_line"], f"role_id should be `{row['title_id']}:{row['holder']}`")
         before = last.get(row["role_id"])
         if before and before[0] > since and "several" not in (row["note"] or ""):
-            yield Problem(row["_file"], row["_line"], f"overlaps with {before[1]} (until {before[0]}); write `several seats` in note if right")
+            yield Problem(
+                row["_file"],
+                row["_line"],
+                f"overlaps with {before[1]} (until {before[0]}); write `several seats` in note if right",
+            )
         last[row["role_id"]] = (until, row["person_id"], row["_file"])
 
 
-def _rules(tables: Mapping[str, pl.DataFrame], check_rule: Callable[[str, set[str]], list[str]]) -> Iterator[Problem]:
+def _rules(tables: Mapping[str, pl.DataFrame], check_rule: CheckRule) -> Iterator[Problem]:
     concepts = set(tables["lexicon"]["concept_id"])
     groups = {g for cell in tables["country"]["groups"] for g in (cell or "").split()}
     known = concepts | {f"@{c}" for c in {*tables["country"]["code"], *groups}}

@@ -1,7 +1,7 @@
-"""What a batch of entries or pages changes: new articles, new versions, new sightings. Decided here, carried out by the warehouse.
+"""What a batch of entries or pages changes: new articles, versions, sightings. Decided here, carried out by the warehouse.
 
-Identity: an article is one address. An entry seen again with another title or text is a new version of its article; a page that arrives for
-an article known only from its feed completes the version instead of adding one.
+Identity: an article is one address. An entry seen again with another title or text is a new version of its article; a page that
+arrives for an article known only from its feed completes the version instead of adding one.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class Known:
-    """What the warehouse holds about the addresses and guids of a batch (relations entry, article, article_version, article_url, sighting)."""
+    """What the warehouse holds about the addresses and guids of a batch, each frame in the schema of its relation."""
 
     entries: pl.DataFrame
     articles: pl.DataFrame
@@ -48,9 +48,7 @@ def published(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
     """Fill published_at from first_seen_at (date_source first_seen) and add published_day in `zone`."""
     source = pl.when(pl.col("published_at").is_null()).then(pl.lit("first_seen")).otherwise(pl.col("date_source"))
     at = pl.coalesce("published_at", "first_seen_at")
-    return frame.with_columns(
-        date_source=source, published_at=at, published_day=at.dt.convert_time_zone(zone).dt.date()
-    )
+    return frame.with_columns(date_source=source, published_at=at, published_day=at.dt.convert_time_zone(zone).dt.date())
 
 
 def entry_changes(entries: pl.DataFrame, known: Known, feeds: pl.DataFrame, now: datetime, zone: str) -> Changes:
@@ -99,11 +97,11 @@ def _edited_articles(edited: pl.DataFrame, known: Known, now: datetime) -> tuple
     )
     versions = conform(frame, RELATIONS["article_version"])
     articles = known.articles.join(
-        frame.select("article_id", pl.col("version").alias("_v"), pl.col("lang").alias("_lang"), pl.col("script").alias("_script")),
+        frame.select(
+            "article_id", pl.col("version").alias("_v"), pl.col("lang").alias("_lang"), pl.col("script").alias("_script")
+        ),
         on="article_id",
-    ).with_columns(
-        version="_v", n_versions=pl.col("n_versions") + 1, lang="_lang", script="_script", body_source=pl.lit("feed")
-    )
+    ).with_columns(version="_v", n_versions=pl.col("n_versions") + 1, lang="_lang", script="_script", body_source=pl.lit("feed"))
     return conform(articles, RELATIONS["article"]), versions
 
 
@@ -113,7 +111,7 @@ def _entry_rows(touched: pl.DataFrame, known: Known, edited: pl.DataFrame, now: 
     known_article = pl.col("article_id").is_in(known.articles["article_id"].to_list())
     state = (
         pl.when(~fetchable | (pl.col("_hash").is_null() & known_article)).then(pl.lit("none"))
-        .when(~ours | pl.col("article_id").is_duplicated() & ~pl.struct("feed_id", "article_id").is_first_distinct()).then(pl.lit("none"))
+        .when(~ours | ~pl.col("article_id").is_first_distinct()).then(pl.lit("none"))
         .otherwise(pl.lit("waiting"))
     )  # fmt: skip
     first = known.entries.select("feed_id", "guid", pl.col("first_seen_at").alias("_first"))
@@ -135,9 +133,10 @@ def _sightings(fresh: pl.DataFrame, known: Known, now: datetime) -> pl.DataFrame
 
 
 def page_changes(pages: pl.DataFrame, known: Known, now: datetime, zone: str) -> Changes:
-    """Changes made by fetched pages: PAGE columns, and `alias_url` and `syndicated_from` as normalise judged the canonical link."""
+    """Changes made by fetched pages: PAGE, and `alias_url` and `syndicated_from` as normalise judged the canonical link."""
     text = known.versions.select(
-        "article_id", "version", pl.col("title").alias("_title"), pl.col("body").alias("_body"), pl.col("author").alias("_author"),
+        "article_id", "version", pl.col("title").alias("_title"), pl.col("body").alias("_body"),
+        pl.col("author").alias("_author"),
         pl.col("content_hash").alias("_hash"), pl.col("body_source").alias("_source"), pl.col("seen_at").alias("_seen"),
         pl.col("published_at").alias("_published"),
     )  # fmt: skip

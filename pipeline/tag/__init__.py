@@ -3,10 +3,12 @@
     documents -> batch -> matches -> offices -> mentions -> focus
                                              -> facts by sentence -> rules -> topics
 
-`Tagger` is built once from the seed tables; `Tagger.tag` is pure: no clock, no disk. Offsets are code points of the strings given.
+`Tagger` is built once from the seed tables; `Tagger.tag` is pure: no clock, no disk. Offsets are code points of the strings
+given.
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ import polars as pl
 
 from pipeline.schemas import DOCUMENT, RELATIONS, SPAN, conform
 from pipeline.tag.focus import focus_countries
-from pipeline.tag.lexis import ACTOR, ANY_LANG, KIND, KINDS, LANG_BIT, LEXICON, PLACE, Bools, Ints, Lexis
+from pipeline.tag.lexis import ANY_LANG, KIND, KINDS, LANG_BIT, LEXICON, Bools, Ints, Lexis
 from pipeline.tag.match import Batch, Matches, batch, matches
 from pipeline.tag.offices import NO_DATE, Offices
 from pipeline.tag.rules import Facts, Rules
@@ -172,9 +174,7 @@ class Tagger:
 
     # -- topics -------------------------------------------------------------------------------------------------------
 
-    def _topics(
-        self, documents: pl.DataFrame, texts: Batch, found: Matches, spans: _Spans, has_title: Bools
-    ) -> pl.DataFrame:
+    def _topics(self, documents: pl.DataFrame, texts: Batch, found: Matches, spans: _Spans, has_title: Bools) -> pl.DataFrame:
         facts, fact_end = self._facts(texts, found, spans, has_title)
         hits = self.rules.hits(facts)
         doc, topic, score = self.rules.scores(hits, facts)
@@ -225,9 +225,10 @@ def _slices(documents: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Batches of about BATCH_CHARS characters, so that memory does not grow with the number of texts."""
     size = documents.select(pl.col("title").str.len_chars() + pl.col("body").str.len_chars()).to_series()
     group = (size.cum_sum() // BATCH_CHARS).to_numpy()
-    edges = np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1], [True]))) if len(group) else []
-    for low, high in zip(edges, edges[1:], strict=False):
-        yield documents[int(low) : int(high)]
+    edges = [i for i in range(1, len(group)) if group[i] != group[i - 1]] if len(group) else []
+    for low, high in itertools.pairwise([0, *edges, len(group)]):
+        if high > low:
+            yield documents[low:high]
 
 
 def _lookup(sorted_values: Ints, wanted: Ints, folded: bytes = b"", starts: Ints | None = None) -> Ints:

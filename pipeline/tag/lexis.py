@@ -1,7 +1,7 @@
 """Seeds compiled for matching: every form of every pattern, one automaton, and what each form means.
 
-A *row* is one form of one seed pattern. Rows whose form is a single part hang on that part's string; the others on a small trie of
-parts that `match` walks by position. All columns are arrays, so that matching never loops over mentions.
+A *row* is one form of one seed pattern. Rows whose form is a single part hang on that part's string; the others on a small
+trie of parts that `match` walks by position. All columns are arrays, so that matching never loops over mentions.
 """
 
 import itertools
@@ -146,9 +146,7 @@ class Lexis:
         strings, rows = np.array(b.singles, np.int64).reshape(-1, 2).T
         np.maximum.at(self.string_n_more, strings, self.row_n_more[rows])
         self.strings = list(b.strings)
-        self.automaton = ahocorasick_rs.BytesAhoCorasick(
-            self.strings, implementation=ahocorasick_rs.Implementation.ContiguousNFA
-        )
+        self.automaton = ahocorasick_rs.BytesAhoCorasick(self.strings, implementation=ahocorasick_rs.Implementation.ContiguousNFA)
 
 
 Rows = Iterator[tuple[Row, list[Form]]]
@@ -184,7 +182,9 @@ def _actor_rows(b: _Builder, tables: Mapping[str, pl.DataFrame], classes: patter
         for row, forms in _expanded(r, ACTOR, KIND["title"], entity, r["title_id"], classes):
             yield row, forms
             for connector in connectors.get(r["lang"], []):
-                joined = [f._replace(parts=(*f.parts[:-1], _joined(f.parts[-1], connector))) for f in forms if not f.parts[-1].n_more]
+                joined = [
+                    f._replace(parts=(*f.parts[:-1], _joined(f.parts[-1], connector))) for f in forms if not f.parts[-1].n_more
+                ]
                 yield row._replace(tail=len(connector) + 1), joined
 
 
@@ -198,9 +198,7 @@ def _lexicon_rows(b: _Builder, tables: Mapping[str, pl.DataFrame], classes: patt
         yield from _expanded(r, LEXICON, KIND["concept"], entity, r["concept_id"], classes)
 
 
-def _expanded(
-    r: Mapping[str, str], layer: int, kind: int, entity: int, name: str, classes: patterns.Declensions
-) -> Rows:
+def _expanded(r: Mapping[str, str], layer: int, kind: int, entity: int, name: str, classes: patterns.Declensions) -> Rows:
     """One Row a pattern of a seed line, with its forms in all the line's languages."""
     mask = lang_mask(r["lang"])
     for pattern in patterns.split(r["patterns"]):

@@ -1,7 +1,8 @@
 """One pass over a batch of texts: scan, check word ends, languages and capitals, and let the longest match win.
 
-Texts are laid end to end in one buffer of folded bytes; a position in it is a code point of the batch. Positions of invisible characters and
-repeated blanks are taken out before the scan and `Batch.origin` puts them back, so offsets always refer to the text as it was given.
+Texts are laid end to end in one buffer of folded bytes; a position in it is a code point of the batch. Positions of invisible
+characters and repeated blanks are taken out before the scan and `Batch.origin` puts them back, so offsets always refer to the
+text as it was given.
 """
 
 import itertools

@@ -1,10 +1,10 @@
 """Topic rules: a small language over what stands in one sentence, read once and evaluated on arrays of sentences.
 
-    all(roadblock, any(@XK, @RS))      near(6, police, clash)      all(gas, not(weather))      all(strike, doc(#kfor))
+all(roadblock, any(@XK, @RS))      near(6, police, clash)      all(gas, not(weather))      all(strike, doc(#kfor))
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -171,7 +171,8 @@ class _Evaluation:
 
     def __call__(self, node: Node) -> Bools:
         if node.op == "atom":
-            return self.stands[self.number[node.atom]]
+            row: Bools = self.stands[self.number[node.atom]]
+            return row
         if node.op == "near":
             return self._near(node)
         first, *others = (self(arg) for arg in node.args)
@@ -205,10 +206,10 @@ class _Evaluation:
         return held
 
 
-def check(expression: str, known: Sequence[str]) -> list[str]:
+def check(expression: str, known: Collection[str]) -> list[str]:
     """What is wrong with an expression, given the atoms that exist."""
     try:
         node = parse(expression)
     except SeedError as error:
         return [str(error)]
-    return [f"`{atom}` is not a concept, @country, @group, #actor or #category" for atom in atoms(node) if atom not in set(known)]
+    return [f"`{atom}` is not a concept, @country, @group, #actor or #category" for atom in atoms(node) if atom not in known]

@@ -98,7 +98,9 @@ def known_for_entries(store: Store, entries: pl.DataFrame) -> Known:
     keys = entries.select("feed_id", "guid", "url", "article_id")
     urls = store.read("select distinct u.* from article_url u join batch_keys k on u.url = k.url", batch_keys=keys)
     ids = pl.concat([keys.select("article_id"), urls.select("article_id")]).unique()
-    return _known(store, ids, urls, store.read("select e.* from entry e join batch_keys k using (feed_id, guid)", batch_keys=keys))
+    return _known(
+        store, ids, urls, store.read("select e.* from entry e join batch_keys k using (feed_id, guid)", batch_keys=keys)
+    )
 
 
 def known_for_pages(store: Store, pages: pl.DataFrame) -> Known:
@@ -250,7 +252,8 @@ def _neighbours(store: Store, new: pl.DataFrame) -> pl.DataFrame:
         """
         with near as (select * from signature where published_at between $low and $high),
         keys as (select distinct unnest(bands) as band from batch_new),
-        hit as (select distinct n.article_id from (select article_id, unnest(bands) as band from near) n semi join keys using (band))
+        banded as (select article_id, unnest(bands) as band from near),
+        hit as (select distinct article_id from banded semi join keys using (band))
         select n.* from near n semi join hit using (article_id)
         """,
         batch_new=new,

@@ -41,7 +41,9 @@ def load(name: str) -> Query:
     if name not in names():
         raise InputError(f"There is no query `{name}`; `balkanwatch query --list` shows them all.")
     sql = path.read_text()
-    head = {key: match[1] if (match := re.search(rf"^-- {key}: (.+)$", sql, re.MULTILINE)) else "" for key in ("question", "grain")}
+    head = {
+        key: match[1] if (match := re.search(rf"^-- {key}: (.+)$", sql, re.MULTILINE)) else "" for key in ("question", "grain")
+    }
     return Query(name, head["question"], head["grain"], [Parameter(*found) for found in _PARAMETER.findall(sql)], sql)
 
 

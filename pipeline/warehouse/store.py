@@ -3,8 +3,8 @@
     data/.writer/warehouse.duckdb   the writer's own file; nobody else opens it
     data/balkanwatch.duckdb         the snapshot, replaced atomically after a run; hold it open as long as you like
 
-A lock file keeps a second writer out: DuckDB's own lock is dropped when any handle of the process on that file is closed, so the file is never
-opened a second time and is copied by a child process.
+A lock file keeps a second writer out: DuckDB's own lock is dropped when any handle of the process on that file is closed, so the
+file is never opened a second time and is copied by a child process.
 """
 
 import contextlib

@@ -17,7 +17,7 @@ inner join article_text as a on e.article_id = a.article_id
 inner join focus as f on e.article_id = f.article_id and f.is_focus and f.country_code = $country
 where
     e.topic_id = $topic
-    and e."field" = 'body'
+    and e.field = 'body'
     and a.published_day > (select max(published_day) from article) - $days::integer
 order by a.published_day desc, e.article_id, e.char_start
 limit $limit::integer;

@@ -304,7 +304,7 @@ comment on column story_edge.similarity is 'Similarity, 0 to 1';
 create table mention (
     article_id text,
     version integer,
-    "field" text,
+    field text,
     char_start integer,
     char_end integer,
     entity_id text,
@@ -317,7 +317,7 @@ create table mention (
 comment on table mention is 'One row per name of a place, person or organisation in the current version of an article. Key: article_id, version, field, char_start, char_end, entity_id.';
 comment on column mention.article_id is 'The article';
 comment on column mention.version is 'Its version';
-comment on column mention."field" is 'title or body';
+comment on column mention.field is 'title or body';
 comment on column mention.char_start is 'First character, counted in Unicode code points from 0';
 comment on column mention.char_end is 'One past the last character';
 comment on column mention.entity_id is 'Country code, place, actor; for an office the person who held it that day, else the role_id';
@@ -345,7 +345,7 @@ create table tag (
     article_id text,
     topic_id text,
     score double,
-    evidence struct("field" text, char_start integer, char_end integer, rule_id text)[],
+    evidence struct(field text, char_start integer, char_end integer, rule_id text)[],
     rule_ids text[]
 );
 comment on table tag is 'One row per article and topic. Key: article_id, topic_id.';
@@ -434,9 +434,9 @@ comment on column side.name_en is 'Name in English';
 comment on column side.description is 'Who that is';
 
 create table meta (
-    "key" text,
+    key text,
     value text
 );
 comment on table meta is 'Facts about this warehouse: schema version, active tagging version. Key: key.';
-comment on column meta."key" is 'Name';
+comment on column meta.key is 'Name';
 comment on column meta.value is 'Value';

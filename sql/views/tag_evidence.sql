@@ -13,10 +13,10 @@ select
     s.article_id,
     s.topic_id,
     s.score,
-    s.e."field" as "field",
+    s.e.field as field,
     s.e.char_start as char_start,
     s.e.char_end as char_end,
-    substring(case s.e."field" when 'title' then x.title else x.body end, s.e.char_start + 1, s.e.char_end - s.e.char_start)
+    substring(case s.e.field when 'title' then x.title else x.body end, s.e.char_start + 1, s.e.char_end - s.e.char_start)
         as surface,
     s.e.rule_id as rule_id
 from span as s
