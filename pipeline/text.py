@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Bytes = npt.NDArray[np.uint8]
+Codes = npt.NDArray[np.uint32]
 
 SPACE = 0x20
 BREAK = 0x00  # ends a field; no pattern reaches over it
@@ -61,7 +62,7 @@ def upper_table() -> npt.NDArray[np.bool_]:
     return table
 
 
-def code_points(text: str) -> npt.NDArray[np.uint32]:
+def code_points(text: str) -> Codes:
     """The code points of a text, those beyond the basic plane as 0x10000; shape (len(text),)."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     return np.minimum(codes, 0x10000)

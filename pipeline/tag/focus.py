@@ -3,9 +3,9 @@
 import numpy as np
 import polars as pl
 
-from pipeline.schemas import RELATIONS, conform
-from pipeline.tag.lexis import KINDS, Ints
+from pipeline.tag.lexis import KINDS, Bools, Names
 from pipeline.tag.match import Batch
+from pipeline.tag.mentions import Spans
 
 # How much one mention says that the text is about the country.
 KIND_WEIGHT = {"country": 1.0, "demonym": 0.8, "adjective": 0.7, "place": 0.7, "role": 0.6, "organisation": 0.5, "person": 0.5}
@@ -14,28 +14,25 @@ MIN_SALIENCE = 0.34  # of the strongest country's
 MAX_FOCUS = 5
 
 
-def focus_countries(
-    article_ids: pl.Series, texts: Batch, start: Ints, kind: Ints, country: np.ndarray, has_title: np.ndarray
-) -> pl.DataFrame:
-    """Rows of relation focus for every country that is mentioned; salience is relative to the strongest one."""
-    counted = np.flatnonzero(country != "")
-    start, kind, country = start[counted], kind[counted], country[counted]
-    field = np.searchsorted(texts.kept_start, start, "right") - 1
+def focus_countries(texts: Batch, spans: Spans, has_title: Bools, names: Names) -> pl.DataFrame:
+    """Columns of relation focus, and `doc`, for every country that is mentioned; salience is relative to the strongest one."""
+    counted = np.flatnonzero(spans.country)
+    start, kind, country = spans.start[counted], spans.kind[counted], spans.country[counted]
+    field = np.searchsorted(texts.buffer_start, start, "right") - 1
     doc = field // 2
     sentence = np.searchsorted(texts.sentence_start, start, "right")
-    first = np.searchsorted(texts.sentence_start, texts.kept_start, "right")
+    first = np.searchsorted(texts.sentence_start, texts.buffer_start, "right")
     is_title, is_first = field % 2 == 0, sentence == first[field]
-    length = np.diff(np.append(texts.kept_start, len(texts.codes)))
-    early = (start - texts.kept_start[field]) * 4 < length[field]
+    length = np.diff(np.append(texts.buffer_start, len(texts.folded)))
+    early = (start - texts.buffer_start[field]) * 4 < length[field]
     place = np.where(is_title, TITLE, np.where(is_first, np.where(has_title[doc], LEAD, TITLE), np.where(early, EARLY, 1.0)))
     weight = np.array([KIND_WEIGHT.get(name, 0.0) for name in KINDS])[kind] * place
-    frame = (
-        pl.DataFrame({"doc": doc, "country_code": pl.Series(country, dtype=pl.String), "weight": weight})
+    return (
+        pl.DataFrame({"doc": doc, "country_code": names.column(country), "weight": weight})
         .group_by("doc", "country_code")
         .agg(pl.col("weight").sum(), pl.len().alias("n_mentions"))
         .with_columns(salience=(pl.col("weight") / pl.col("weight").max().over("doc")).round(4))
-        .sort("doc", pl.col("salience"), "country_code", descending=[False, True, False])
+        .sort("doc", "salience", "country_code", descending=[False, True, False])
         .with_columns(nth=pl.int_range(pl.len()).over("doc"))
         .with_columns(is_focus=(pl.col("salience") >= MIN_SALIENCE) & (pl.col("nth") < MAX_FOCUS))
     )
-    return conform(frame.with_columns(article_id=article_ids.gather(frame["doc"])), RELATIONS["focus"])

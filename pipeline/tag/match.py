@@ -1,50 +1,77 @@
 """One pass over a batch of texts: scan, check word ends, languages and capitals, and let the longest match win.
 
-Texts are laid end to end in one buffer of folded bytes; a position in it is a code point of the batch. Positions of invisible
-characters and repeated blanks are taken out before the scan and `Batch.origin` puts them back, so offsets always refer to the
-text as it was given.
+Texts are laid end to end in one buffer of folded bytes, a byte a code point. Invisible characters and repeated blanks are taken
+out before the scan and `Batch.origin` counts them back in, so offsets always refer to the text as it was given.
 """
 
+import functools
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.tag.lexis import LEXICON, Bools, Ints, Lexis
-from pipeline.text import BREAK, BREAK_CHAR, DROPPED, SPACE, code_points, fold_table, upper_table
+from pipeline.text import BREAK_CHAR, DROPPED, SPACE, Bytes, Codes, code_points, fold_table, upper_table
 
-_BLANK = np.zeros(0x10001, bool)
-_BLANK[[9, 11, 12, 13, 32, 0xA0, 0x2002, 0x2003, 0x2009, 0x202F]] = True
-_ENDS = np.zeros(0x10001, bool)
-_ENDS[[ord(c) for c in ".!?…;"]] = True
-_OPENS = np.zeros(0x10001, bool)
-_OPENS[[ord(c) for c in "\"'„“”»«‘’‚(–—-0123456789"]] = True
+# What a code point is, beyond its folded byte, as flags in one table.
+_UPPER, _BLANK, _LINE, _END, _OPEN = 1, 2, 4, 8, 16
+
+
+@functools.cache
+def _flags() -> Bytes:
+    table = upper_table().astype(np.uint8)
+    table[[9, 11, 12, 13, 32, 0xA0, 0x2002, 0x2003, 0x2009, 0x202F]] |= _BLANK
+    table[10] |= _LINE
+    table[[ord(c) for c in ".!?…;"]] |= _END
+    table[[ord(c) for c in "\"'„“”»«‘’‚(–—-0123456789"]] |= _OPEN
+    return table
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The buffer of a batch. Field 2d is the title of document d, field 2d + 1 its body."""
+    """The buffer of a batch. Field 2d is the title of document d, field 2d + 1 its body.
 
+    `joined` holds all fields with a break between; `folded` is it in bytes without the positions `dropped`.
+    """
+
+    joined: str
     folded: bytes
-    codes: np.ndarray  # code points at the kept positions
-    origin: Ints | None  # kept position -> position in the joined text; None when nothing was dropped
-    field_start: Ints  # in the joined text
-    kept_start: Ints  # in the buffer
-    gaps: Ints  # positions of spaces and breaks, ascending
-    sentence_start: Ints  # ascending; a field begins a sentence
+    codes: Codes  # of `joined`
+    field_start: Ints  # in `joined`
+    buffer_start: Ints  # the same in `folded`
+    dropped: Ints  # positions of `joined` that are not in `folded`, each less the number of those before it
+    gaps: Ints  # positions of spaces and breaks in `folded`, ascending
+    sentence_start: Ints  # in `folded`, ascending; a field begins a sentence
+
+    def origin(self, position: Ints) -> Ints:
+        """Positions of the buffer as positions of `joined`."""
+        return position + np.searchsorted(self.dropped, position, "right") if len(self.dropped) else position
 
     def document(self, position: Ints) -> Ints:
-        """The document of each position."""
-        return (np.searchsorted(self.kept_start, position, "right") - 1) // 2
+        """The document of each position of the buffer."""
+        return (np.searchsorted(self.buffer_start, position, "right") - 1) // 2
+
+    def is_upper(self, position: Ints) -> Bools:
+        """Does a capital stand at each position of the buffer?"""
+        flags: Bools = (_flags()[self.codes[self.origin(position)]] & _UPPER).astype(bool)
+        return flags
+
+    def is_space(self, position: Ints) -> Bools:
+        """Does a plain space stand there, not a full stop or a comma?"""
+        is_space: Bools = self.codes[self.origin(position)] == SPACE
+        return is_space
 
     def offsets(self, start: Ints, end: Ints) -> tuple[Ints, Ints, Ints]:
         """(field, char_start, char_end) of spans of the buffer."""
-        which = np.searchsorted(self.kept_start, start, "right") - 1
-        if self.origin is not None:
-            start, end = self.origin[start], self.origin[end - 1] + 1
+        which = np.searchsorted(self.buffer_start, start, "right") - 1
         base = self.field_start[which]
-        return which, start - base, end - base
+        return which, self.origin(start) - base, self.origin(end - 1) + 1 - base
+
+    def surfaces(self, start: Ints, end: Ints) -> list[str]:
+        """The text of spans of the buffer, as it was given."""
+        low, high = self.origin(start), self.origin(end - 1) + 1
+        return list(map(self.joined.__getitem__, map(slice, low.tolist(), high.tolist())))
 
 
 def batch(titles: Sequence[str], bodies: Sequence[str]) -> Batch:
@@ -52,41 +79,55 @@ def batch(titles: Sequence[str], bodies: Sequence[str]) -> Batch:
     fields = [text for pair in zip(titles, bodies, strict=True) for text in pair]
     joined = f"{BREAK_CHAR} " + f" {BREAK_CHAR} ".join(fields) + f" {BREAK_CHAR}"
     lengths = np.fromiter(map(len, fields), np.int64, len(fields))
-    field_start = 2 + np.concatenate(([0], np.cumsum(lengths + 3)[:-1])) if fields else lengths
+    field_start = 2 + np.cumsum(lengths + 3) - (lengths + 3)
     codes = code_points(joined)
     folded = fold_table()[codes]
-    blank = _BLANK[codes]
-    drop = folded == DROPPED
-    drop[1:] |= (blank[1:] | (codes[1:] == 10)) & blank[:-1]
-    drop[1:] |= blank[1:] & (codes[:-1] == 10)
-    drop[field_start - 1] = drop[np.minimum(field_start + lengths, len(drop) - 1)] = False
-    origin = None
-    kept_start = field_start
-    if drop.any():
-        origin = np.flatnonzero(~drop)
-        codes, folded = codes[origin], folded[origin]
-        kept_start = np.searchsorted(origin, field_start)
-    gap = (folded == SPACE) | (folded == BREAK)
-    gaps = np.flatnonzero(gap)
-    return Batch(folded.tobytes(), codes, origin, field_start, kept_start, gaps, _sentences(codes, gap, gaps, kept_start))
+    gaps = np.flatnonzero(folded <= SPACE)  # spaces, breaks, and what is to be dropped
+    drop = _droppable(folded, codes, gaps, field_start, lengths)
+    dropped = gaps[drop]
+    if len(dropped):
+        keep = np.ones(len(folded), bool)
+        keep[dropped] = False
+        folded = folded[keep]
+        dropped = dropped - np.arange(len(dropped))
+        gaps = gaps[~drop] - np.cumsum(drop)[~drop]
+    buffer_start = field_start - np.searchsorted(dropped + np.arange(len(dropped)), field_start)
+    made = Batch(joined, folded.tobytes(), codes, field_start, buffer_start, dropped, gaps, gaps)
+    return replace(made, sentence_start=_sentences(made))
 
 
-def _sentences(codes: np.ndarray, gap: Bools, gaps: Ints, field_start: Ints) -> Ints:
+def _droppable(folded: Bytes, codes: Codes, gaps: Ints, field_start: Ints, lengths: Ints) -> Bools:
+    """Which gaps say nothing: invisible characters, blanks after a blank or a line break, a line break after a blank."""
+    flags = _flags()[codes[gaps]]
+    drop = folded[gaps] == DROPPED
+    touching = gaps[1:] == gaps[:-1] + 1
+    before, after = flags[:-1], flags[1:]
+    drop[1:] |= touching & ((after & _BLANK > 0) & (before & (_BLANK | _LINE) > 0) | (after & _LINE > 0) & (before & _BLANK > 0))
+    after_short = touching[1:] & (gaps[1:-1] - gaps[:-2] <= 3) & (codes[gaps[1:-1]] == ord("."))  # `St. Lucia`, `U. S.`
+    drop[2:] |= after_short & (flags[2:] & _BLANK > 0)
+    edges = np.concatenate((field_start - 1, field_start + lengths))  # the spaces around a field stay
+    drop[np.searchsorted(gaps, edges)] = False
+    found: Bools = drop
+    return found
+
+
+def _sentences(texts: Batch) -> Ints:
     """Where sentences begin: at fields, after a full stop or a line break that a capital, digit or quotation follows."""
-    upper = upper_table()
-    last = len(codes) - 1
-    lines = gaps[codes[gaps] == 10]
-    stops = gaps[_ENDS[codes[gaps]]]
-    stops = stops[gap[np.minimum(stops + 1, last)]]
-    word = stops - gaps[np.maximum(np.searchsorted(gaps, stops) - 1, 0)] - 1  # length of the word before the stop
-    stops = stops[(word != 1) & ((word != 2) | upper[codes[np.maximum(stops - 2, 0)]] | (codes[stops] != 46))]
-    ends = np.concatenate((stops, lines))
-    after = codes[np.minimum(ends + 1, last)]
-    begins = np.where(gap[np.minimum(ends + 1, last)] & ~_OPENS[after], ends + 2, ends + 1)
-    begins = np.minimum(begins, last)
-    first = codes[begins]
-    good = upper[first] | _OPENS[first]
-    return np.unique(np.concatenate((field_start, begins[good], [last])))
+    gaps, last = texts.gaps, len(texts.folded) - 1
+    flags = _flags()
+    kind = flags[texts.codes[texts.origin(gaps)]]
+    at = np.flatnonzero(kind & (_END | _LINE))
+    ends, kind = gaps[at], kind[at]
+    word = ends - gaps[np.maximum(at - 1, 0)] - 1  # length of the word before the stop
+    is_next_gap = (gaps[np.minimum(at + 1, len(gaps) - 1)] == ends + 1) & (ends < last)
+    short = (word == 1) | ((word == 2) & ~texts.is_upper(np.maximum(ends - 2, 0)))  # an abbreviation
+    good = (kind & _LINE > 0) | (is_next_gap & ~short)
+    ends, is_next_gap = ends[good], is_next_gap[good]
+    after = np.minimum(ends + 1, last)
+    opens = flags[texts.codes[texts.origin(after)]] & _OPEN > 0
+    begins = np.minimum(np.where(is_next_gap & ~opens, ends + 2, after), last)
+    first = flags[texts.codes[texts.origin(begins)]] & (_UPPER | _OPEN) > 0
+    return np.unique(np.concatenate((texts.buffer_start, begins[first], [last])))
 
 
 @dataclass(frozen=True)
@@ -102,12 +143,12 @@ class Matches:
         return Matches(self.start[index], self.end[index], self.row[index])
 
 
-def matches(lexis: Lexis, texts: Batch, doc_mask: Ints) -> Matches:
-    """What counts in each layer after word ends, languages, capitals and the longest-match rule, by position."""
-    return resolve(lexis, candidates(lexis, texts, doc_mask))
+def matches(lexis: Lexis, texts: Batch) -> Matches:
+    """What counts in each layer after word ends, capitals and the longest-match rule, by position."""
+    return resolve(lexis, candidates(lexis, texts))
 
 
-def candidates(lexis: Lexis, texts: Batch, doc_mask: Ints) -> Matches:
+def candidates(lexis: Lexis, texts: Batch) -> Matches:
     """Every row that fits at some place, before the longest-match rule (also for `seeds why`)."""
     string, start, end, word_end = _scan(lexis, texts)
     which, row = lexis.singles.expand(string)
@@ -117,29 +158,30 @@ def candidates(lexis: Lexis, texts: Batch, doc_mask: Ints) -> Matches:
     found = Matches(*(np.concatenate(pair) for pair in zip(
         (single.start, single.end, single.row), (multi.start, multi.end, multi.row), strict=True
     )))  # fmt: skip
-    found = found.take((lexis.row_mask[found.row] & doc_mask[texts.document(found.start)]) != 0)
-    upper = upper_table()
     for column in (lexis.row_capital, lexis.row_capital2):
         offset = column[found.row]
-        found = found.take((offset < 0) | upper[texts.codes[found.start + np.maximum(offset, 0)]])
+        found = found.take((offset < 0) | texts.is_upper(found.start + np.maximum(offset, 0)))
     return _neighbours(lexis, texts, found)
 
 
 def _scan(lexis: Lexis, texts: Batch) -> tuple[Ints, Ints, Ints, Ints]:
-    """(string, start of the word, end of the match, end of the word), where the word ends soon enough; by position."""
+    """(string, start of the word, end of the match, end of the word), where the word ends soon enough."""
     found = lexis.automaton.find_matches_as_indexes(texts.folded, overlapping=True)
     flat = np.fromiter(itertools.chain.from_iterable(found), np.int64, 3 * len(found)).reshape(-1, 3)
-    string, start, end = flat[:, 0], flat[:, 1] + 1, flat[:, 2]
-    word_end = texts.gaps[np.searchsorted(texts.gaps, end)]
+    string, start = flat[:, 0], flat[:, 1] + 1
+    is_closed = lexis.string_is_closed[string]
+    end = flat[:, 2] - is_closed
+    word_end = end.copy()
+    still_open = np.flatnonzero(~is_closed)
+    word_end[still_open] = texts.gaps[np.searchsorted(texts.gaps, end[still_open])]
     near = word_end - end <= lexis.string_n_more[string]
-    string, start, end, word_end = string[near], start[near], end[near], word_end[near]
-    order = np.argsort(start, kind="stable")
-    return string[order], start[order], end[order], word_end[order]
+    return string[near], start[near], end[near], word_end[near]
 
 
 def _phrases(lexis: Lexis, string: Ints, start: Ints, end: Ints, word_end: Ints) -> Matches:
     """Patterns with a star before their last word: walk the trie of parts from each match to the ones right after it."""
-    inner = lexis.string_in_trie[string]
+    inner = np.flatnonzero(lexis.string_in_trie[string])
+    inner = inner[np.argsort(start[inner], kind="stable")]
     string, start, end, word_end = string[inner], start[inner], end[inner], word_end[inner]
     node, begin, here = np.zeros(len(string), np.int64), start, np.arange(len(string))
     out: list[tuple[Ints, Ints, Ints]] = []
@@ -170,15 +212,15 @@ def _neighbours(lexis: Lexis, texts: Batch, found: Matches) -> Matches:
     before, after = lexis.row_before[found.row], lexis.row_after[found.row]
     if not (before.any() or after.any()):
         return found
-    upper, gaps, codes = upper_table(), texts.gaps, texts.codes
+    gaps = texts.gaps
     start, end, ok = found.start.copy(), found.end.copy(), np.ones(len(found.row), bool)
     last = len(gaps) - 1
     at = np.searchsorted(gaps, start - 1)
     previous = gaps[np.maximum(at - 1, 0)] + 1
-    ok &= ~before | ((codes[start - 1] == SPACE) & (start - previous > 3) & upper[codes[previous]])
+    ok &= ~before | (texts.is_space(start - 1) & (start - previous > 3) & texts.is_upper(previous))
     start[before] = previous[before]
     following = gaps[np.minimum(np.searchsorted(gaps, end) + 1, last)]
-    ok &= ~after | ((codes[end] == SPACE) & (following - end > 2) & upper[codes[np.minimum(end + 1, len(codes) - 1)]])
+    ok &= ~after | (texts.is_space(end) & (following - end > 2) & texts.is_upper(np.minimum(end + 1, gaps[-1])))
     end[after] = following[after]
     return Matches(start, end, found.row).take(ok)
 

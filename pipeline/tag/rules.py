@@ -101,9 +101,10 @@ class Rules:
     """The compiled rule.csv and topic.csv."""
 
     def __init__(self, rules: pl.DataFrame, topics: pl.DataFrame) -> None:
-        self.topic_ids = topics["topic_id"].to_list()
+        self.topic_id = topics["topic_id"]
+        self.topic_ids = self.topic_id.to_list()
         self.thresholds = topics["threshold"].cast(pl.Float64).to_numpy()
-        self.rule_ids = rules["rule_id"].to_list()
+        self.rule_id = rules["rule_id"]
         number = {topic_id: i for i, topic_id in enumerate(self.topic_ids)}
         self.topic = np.array([number[t] for t in rules["topic_id"]], np.int64)
         self.weight = rules["weight"].cast(pl.Float64).to_numpy()
