@@ -57,7 +57,7 @@ def _settings(data: Path | None = None) -> Any:
     return Settings.read(data=data)
 
 
-def _prefect_home(data: Path) -> None:
+def _prefect_home(data: Path, logging: str = "WARNING") -> None:
     """Prefect keeps its own files beside the warehouse, calls nobody, and is given time to start on a slow machine."""
     home = data.resolve() / ".prefect"
     home.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def _prefect_home(data: Path) -> None:
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_LOGGING_LEVEL": logging,
         "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     }.items():
@@ -83,7 +83,8 @@ def run(
 ) -> None:
     """Run the monitor once: poll due feeds, fetch pages, tag, land, publish, export."""
     settings = _settings(data)
-    _prefect_home(settings.data)
+    # an error reaches the user as one sentence from `main`; Prefect would print its traceback as well
+    _prefect_home(settings.data, "WARNING" if os.environ.get("BALKANWATCH_DEBUG") else "CRITICAL")
     with err.status("starting Prefect") as status:
         summary = _flow_run(settings, max_seconds, lambda text: status.update(text))
     _show(summary)

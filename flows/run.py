@@ -183,15 +183,18 @@ def _begin(run: Run, tables: seeds.Seeds) -> None:
 
 
 def _poll(run: Run) -> None:
-    """Poll what is due, again for feeds that are due at once (a recorded feed with more states)."""
+    """Poll what is due: recorded feeds first, state after state and whatever the time, for they need no network; then the web."""
     for _ in range(20):
         due = landing.due_feeds(run.store, datetime.now(UTC))
-        if not due.height or run.left() <= 0:
+        recorded = due.filter(pl.col("kind") == "file")
+        deadline = None if recorded.height else run.begun + run.max_seconds * POLL_SHARE
+        due = recorded if recorded.height else due
+        if not due.height or (deadline and run.left() <= 0):
             return
         batches = list(_by_host(due, run.settings.feed_batch))
         requests = [[_feed_request(row) for row in batch.iter_rows(named=True)] for batch in batches]
         run.report(f"polling {due.height} feeds")
-        policy = dataclasses.replace(run.policy, deadline=run.begun + run.max_seconds * POLL_SHARE)
+        policy = dataclasses.replace(run.policy, deadline=deadline)
         for number, stem in run.fetch(requests, policy, run.robots, run.spool):
             _land_feeds(run, batches[number], stem)
 
@@ -378,12 +381,17 @@ def _page_state(row: dict[str, Any], answer: fetch.Result, error: str | None, no
 # -- the end ----------------------------------------------------------------------------------------------------------
 
 
+def _any_answer(run: Run) -> bool:
+    """Did any host answer anything in this run, be it a refusal?"""
+    sql = "select count(*) as n from fetch_log where run_id = $id and http_status is not null and url not like 'file:%'"
+    return bool(run.store.read(sql, id=run.summary.run_id)["n"][0])
+
+
 def _finish(run: Run) -> Summary:
     """Close the run's row, publish the snapshot, write the exports."""
     summary, store = run.summary, run.store
     summary.n_waiting = landing.count_waiting(store)
-    web = [feed for feed in summary.feeds if feed["kind"] != "file"]
-    summary.is_offline = bool(web) and all(feed["status"] is None for feed in web)
+    summary.is_offline = any(feed["kind"] != "file" for feed in summary.feeds) and not _any_answer(run)
     counts = {name: getattr(summary, name) for name in ("n_feeds", "n_failed", "n_new", "n_updated", "n_pages", "n_waiting")}
     with store.transaction():
         row = store.read("select * from run where run_id = $id", id=summary.run_id)
@@ -391,6 +399,7 @@ def _finish(run: Run) -> Summary:
             status=pl.lit("complete"), finished_at=pl.lit(datetime.now(UTC)), **{k: pl.lit(v) for k, v in counts.items()}
         )
         store.replace("run", done, "run_id")
+    _clear(run.spool)
     run.report("publishing")
     summary.snapshot = store.publish()
     with Store.reader(summary.data) as reader:

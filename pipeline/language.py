@@ -17,7 +17,8 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
-SAMPLE = 600  # characters that are looked at; later ones change nothing
+SAMPLE = 600  # characters whose letters and words are looked at; later ones change nothing
+GUESSED = 300  # characters that py3langid reads, one by one in Python
 UNKNOWN = "und"
 NO_SCRIPT = "Zyyy"
 
@@ -186,8 +187,10 @@ _SIGNS: dict[str, tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]] = {
 
 def _signs(words: list[str], lang: str) -> int:
     small, endings, letters = _SIGNS[lang]
+    text = " ".join(words)
+    telling = tuple(part for part in letters if part in text)  # mostly none
     return sum(
-        word in small or (len(word) > 4 and word.endswith(endings)) or any(part in word[:-1] for part in letters)
+        word in small or (len(word) > 4 and word.endswith(endings)) or any(part in word[:-1] for part in telling)
         for word in words
     )
 
@@ -233,7 +236,7 @@ def _evidence(text: str, langs: tuple[str, ...], votes: dict[str, float]) -> tup
     """(evidence by language, the share of the best language in py3langid's opinion): logarithms of its opinion, plus
     the words."""
     shares: dict[str, float] = {}
-    for lang, share in _identifier(langs).rank(text):
+    for lang, share in _identifier(langs).rank(text[:GUESSED]):
         lang = "hbs" if lang in _HBS else lang
         shares[lang] = shares.get(lang, 0.0) + share
     total = {
@@ -275,9 +278,8 @@ def _language(text: str, script: str, n_letters: int, counts: list[int]) -> str:
 
 def _cyrillic(text: str, words: list[str], n: dict[str, int], n_letters: int) -> str:
     south, east = n["south"] + n["hbs"] + n["mk"], n["east"] + n["ru"] + n["uk"] + n["hard"]
-    candidates: tuple[str, ...] = (
-        _CYRILLIC if n_letters < 25 else ("sr", "mk", "bg")
-    )  # Russian has its own letters in every long sentence
+    # Russian and Ukrainian have letters of their own in every sentence that is not very short
+    candidates: tuple[str, ...] = _CYRILLIC if n_letters < 25 else ("sr", "mk", "bg")
     if south > east:
         candidates = ("sr", "mk")
         if n["hbs"] != n["mk"] and min(n["hbs"], n["mk"]) == 0:
@@ -305,9 +307,11 @@ def _latin(text: str, words: list[str]) -> str:
     if clear := _clear(votes, len(words)):
         return clear
     evidence, share = _evidence(text, _LATIN, votes)
-    signs = _signs(words, "hbs") - _signs(words, "sl")
-    evidence["sl" if signs > 0 else "hbs"] -= 0.7 * abs(signs)
-    lang = max(evidence, key=evidence.__getitem__)
+    lang, signs = max(evidence, key=evidence.__getitem__), 0
+    if lang in {"hbs", "sl"}:
+        signs = _signs(words, "hbs") - _signs(words, "sl")
+        evidence["sl" if signs > 0 else "hbs"] -= 0.7 * abs(signs)
+        lang = max(evidence, key=evidence.__getitem__)
     enough = 0.6 if len(words) < 3 else 0.4 if len(words) < 5 and lang not in _WORDS_LATIN else 0.2
     sure = bool(votes.get(lang)) or (lang == "hbs" and signs > 0) or share > enough
     return lang if sure else UNKNOWN

@@ -30,7 +30,11 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "feeds": ("feed_id url outlet owner side alignment country_code lang time_zone kind is_active note source", 1),
     "side": ("side name_en name_sr name_sq name_mk description note source", 1),
 }
-FILES = {"gazetteer": ("gazetteer/*.csv", "generated/*.csv")}
+FILES = {
+    "gazetteer": ("gazetteer/*.csv", "generated/*.csv"),
+    "lexicon": ("lexicon*.csv", "lexicon/*.csv"),
+    "rule": ("rule*.csv", "rule/*.csv"),
+}
 TAGGING = ("declension", "country", "gazetteer", "guard", "actor", "actor_alias", "title", "role", "topic", "lexicon", "rule")
 ALLOWED = {
     ("gazetteer", "kind"): {"country", "demonym", "adjective", "place"},

@@ -2,7 +2,7 @@
 sentence."""
 
 from pipeline.parse.charset import decode
-from pipeline.parse.feed import FeedDocument, RawEntry, feed
-from pipeline.parse.page import PageDocument, page
+from pipeline.parse.feeds import FeedDocument, RawEntry, feed
+from pipeline.parse.pages import PageDocument, page
 
 __all__ = ["FeedDocument", "PageDocument", "RawEntry", "decode", "feed", "page"]

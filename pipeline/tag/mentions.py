@@ -72,7 +72,10 @@ class Resolver:
         held = np.where(holder >= 0, names.entity[holder] if len(names.entity) else 0, implied)
         kept = held > 0
         start, end = start[kept], end[kept]
-        office = [self._office_of(t, h) for t, h in zip(title[kept].tolist(), held[kept].tolist(), strict=True)]
+        office = [
+            self._office_of(*three)
+            for three in zip(title[kept].tolist(), held[kept].tolist(), implied[kept].tolist(), strict=True)
+        ]
         role, number, country = np.array(office, np.int64).reshape(-1, 3).T
         known = np.flatnonzero(number >= 0)
         days = days[texts.document(start[known])]
@@ -82,11 +85,15 @@ class Resolver:
         kind = np.full(len(role), KIND["role"])
         return Spans(start, end, kind, entity, country, role, lexis.row_rule[titles.row[kept]])
 
-    def _office_of(self, title: int, holder: int) -> tuple[int, int, int]:
+    def _office_of(self, title: int, holder: int, implied: int) -> tuple[int, int, int]:
+        """(role, its number or -1, country). `High Representative` next to `Bosnia` is still the office it implies."""
         office = self._office.get((title, holder))
         if office is None:
             held_by = self.names.texts[holder]
             role = f"{self.names.texts[title]}:{held_by}"
+            if implied and role not in self.offices.role_number:
+                held_by = self.names.texts[implied]
+                role = f"{self.names.texts[title]}:{held_by}"
             country = self.actor_country.get(held_by, held_by if len(held_by) == 2 else "")
             office = (self.names.number(role), self.offices.role_number.get(role, -1), self.names.number(country))
             self._office[title, holder] = office
@@ -125,7 +132,7 @@ class Resolver:
 
 def _has_full_name(lexis: Lexis, texts: Batch, found: Matches) -> Bools:
     """False for a bare surname whose bearer's full name stands nowhere in the text."""
-    needs = lexis.row_needs_full[found.row]
+    needs: Bools = lexis.row_needs_full[found.row]
     if not needs.any():
         return ~needs
     key = texts.document(found.start) << 32 | lexis.row_entity[found.row]

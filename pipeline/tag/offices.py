@@ -39,11 +39,16 @@ class Offices:
         self.by_person: Csr = csr([(int(self.person[i]), i) for i in rows], len(person_number))
 
     def in_office(self, table: Csr, keys: Ints, days: Ints) -> Ints:
-        """For each (role or person, day) the row of the term that runs on that day, the latest begun; -1 where none does."""
+        """For each (role or person, day) the row of the term that runs on that day; -1 where none does.
+
+        Of several offices of a person the latest begun; of several holders of one office (ambassadors, members) none.
+        """
         which, term = table.expand(keys)
         running = (self.since[term] <= days[which]) & (days[which] < self.until[term]) & (days[which] != NO_DATE)
         which, term = which[running], term[running]
         order = np.lexsort((self.since[term], which))
         out = np.full(len(keys), -1, np.int64)
         out[which[order]] = term[order]  # the last one written is the latest begun
+        if table is self.by_role:
+            out[np.bincount(which, minlength=len(keys)) > 1] = -1
         return out

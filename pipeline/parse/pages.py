@@ -1,5 +1,6 @@
 """Web pages: text by trafilatura; title, author and dates from what the page says of itself. One tree, parsed once."""
 
+import itertools
 import json
 import logging
 import re
@@ -16,7 +17,7 @@ from trafilatura.utils import load_html
 
 from pipeline.parse import dates
 from pipeline.parse.charset import decode
-from pipeline.parse.feed import NOT_XML
+from pipeline.parse.feeds import NOT_XML
 
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # what it finds wrong with a page stands in `error`
 
@@ -112,6 +113,7 @@ class _Facts:
     site: list[str]  # names that the site gives itself
     times: list[HtmlElement]
     headings: list[str]
+    h1: HtmlElement | None
     title: str
 
     def first(self, *names: str) -> str | None:
@@ -123,7 +125,7 @@ _BETTER = re.compile(r"Article|Posting|Report$")
 
 
 def _facts(tree: HtmlElement) -> _Facts:
-    facts = _Facts({}, {}, [], [], [], [], "")
+    facts = _Facts({}, {}, [], [], [], [], None, "")
     nodes: list[dict[str, Any]] = []
     for element in tree.iter("meta", "link", "script", "time", "h1", "title", "base"):
         tag = element.tag
@@ -141,6 +143,7 @@ def _facts(tree: HtmlElement) -> _Facts:
             facts.times.append(element)
         elif tag == "h1":
             facts.headings.append(_line(element))
+            facts.h1 = element if facts.h1 is None and facts.headings[-1] else facts.h1
         elif tag == "title" and not facts.title:
             facts.title = _line(element)
         elif tag == "base":
@@ -300,18 +303,18 @@ _PUBLISHED = re.compile(
     r"publish|pubdate|posted|entry-date|post-date|article-date|article__date|date-created|datum|objavljen",
     re.IGNORECASE,
 )
+# words and class names of dates that are not the publication's: later changes, other articles, today
 _CHANGED = re.compile(
-    r"updat|modif|izmen|azur|comment|koment|related|sidebar|footer|widget|teaser|recommend|latest", re.IGNORECASE
+    r"updat|modif|i[zs]m[ei]n|a[zž]ur|обновл|промен|comment|koment|related|sidebar|footer|widget|teaser|recommend|latest"
+    r"|current|today|danas",
+    re.IGNORECASE,
 )
+_DATE_NAMES = ("date", "Date", "datum", "published", "posted-on", "post-meta", "article-meta", "time", "vreme")
 _DATE_CLASS = etree.XPath(
-    "//*[self::span or self::div or self::p or self::li or self::small or self::em or self::strong or self::b or"
-    " self::i or self::td]"
-    "[@itemprop='datePublished' or contains(@class,'date') or contains(@class,'Date') or contains(@class,'datum') or"
-    " contains(@class,'published')"
-    " or contains(@class,'posted-on') or contains(@class,'post-meta') or contains(@class,'article-meta') or"
-    " contains(@class,'time')"
-    " or contains(@class,'vreme') or contains(@id,'date')]"
+    "//*[self::span or self::div or self::p or self::li or self::small or self::em or self::strong or self::b or self::i]"
+    f"[@itemprop='datePublished' or {' or '.join(f'contains(@class, {name!r})' for name in _DATE_NAMES)}]"
 )
+_AROUND = etree.XPath("preceding::*[position() <= 8] | following::*[position() <= 25]")
 _ASIDE = frozenset({"nav", "aside", "footer", "li"})
 
 
@@ -324,7 +327,7 @@ def _dates(facts: _Facts, tree: HtmlElement, url: str) -> Iterator[tuple[str, da
         for value in facts.metas.get(name, ()):
             if at := dates.parse(value):
                 yield "meta", at
-    if at := _time_element(facts.times) or _visible(tree):
+    if at := _marked_time(facts.times) or _near_heading(facts.h1) or _visible((*facts.times, *_DATE_CLASS(tree))):
         yield "time", at
     try:
         path = urlsplit(url or facts.links.get("canonical") or "").path
@@ -334,44 +337,41 @@ def _dates(facts: _Facts, tree: HtmlElement, url: str) -> Iterator[tuple[str, da
         yield "url", at
 
 
-def _time_element(times: list[HtmlElement]) -> datetime | None:
-    """The date of the <time> that says it is the publication's, else of all of them when they agree on a day."""
-    found: list[tuple[bool, datetime]] = []
-    for element in times[:100]:
-        marks = " ".join(
-            filter(
-                None,
-                (element.get("itemprop"), element.get("class"), "pubdate" if "pubdate" in element.attrib else None),
-            )
-        )
-        if _aside(element) or "modified" in marks.lower() or "updated" in marks.lower():
-            continue
-        if at := dates.parse(element.get("datetime")) or dates.parse(_line(element)):
-            found.append((bool(_PUBLISHED.search(marks)), at))
-    chosen = [at for marked, at in found if marked] or [at for _, at in found]
-    return chosen[0] if chosen and len({at.date() for at in chosen}) == 1 else None
+def _marked_time(times: list[HtmlElement]) -> datetime | None:
+    """The date of the <time> elements that say they are the publication's."""
+    marked = [e for e in times[:100] if "pubdate" in e.attrib or _PUBLISHED.search(f"{e.get('itemprop')} {e.get('class')}")]
+    return _visible(marked)
 
 
-def _visible(tree: HtmlElement) -> datetime | None:
-    """The date in an element that is named after dates, when all such elements outside lists and margins agree on a
-    day."""
+def _near_heading(heading: HtmlElement | None) -> datetime | None:
+    """The date that stands a few elements before or after the headline."""
+    return None if heading is None else _visible(_AROUND(heading))
+
+
+def _visible(elements: Iterable[HtmlElement]) -> datetime | None:
+    """The date of some elements, when all those outside lists and margins that hold one agree on a day."""
     found: list[datetime] = []
-    for element in _DATE_CLASS(tree)[:60]:
-        if _aside(element) or len(element) > 8:
+    for element in itertools.islice(elements, 80):
+        if not isinstance(element.tag, str) or len(element) > 8 or element.tag in {"script", "style", "a"} or _aside(element):
             continue
-        if (at := dates.parse(element.get("content"))) is None and len(text := _line(element)) <= dates.MAX_LENGTH:
+        text = _line(element)
+        at = dates.parse(element.get("datetime")) or dates.parse(element.get("content"))
+        if at is None and len(text) <= dates.MAX_LENGTH:
             at = dates.parse(text)
-        if at:
+        if at and not _CHANGED.search(text[: dates.MAX_LENGTH]):
             found.append(at)
-    return found[0] if found and len({at.date() for at in found}) == 1 else None
+    if len({at.date() for at in found}) != 1:
+        return None
+    return next((at for at in found if (at.hour, at.minute) != (0, 0)), found[0])
 
 
 def _aside(element: HtmlElement) -> bool:
     """Does it stand in a margin, a list or a teaser, and so may date another article?"""
-    ancestors: Iterable[HtmlElement] = element.iterancestors()
-    for depth, parent in enumerate(ancestors):
+    for depth, parent in enumerate((element, *element.iterancestors())):
         if parent.tag in _ASIDE and not (parent.tag == "li" and depth > 6):
+            return True
+        if parent.tag == "header" and parent.find(".//h1") is None:  # the masthead
             return True
         if depth < 8 and _CHANGED.search(f"{parent.get('class') or ''} {parent.get('id') or ''}"):
             return bool(parent.tag != "body")
-    return _CHANGED.search(element.get("class") or "") is not None
+    return False
