@@ -5,6 +5,7 @@ of letters that may follow it; parts of one form stand directly next to each oth
 forms of their own.
 """
 
+import functools
 import itertools
 import re
 from collections.abc import Iterable, Mapping
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.errors import SeedError
-from pipeline.text import fold, to_cyrillic
+from pipeline.text import fold_bytes, to_cyrillic
 
 LANGS = ("bg", "de", "el", "en", "fr", "hbs", "hu", "it", "mk", "ro", "ru", "sl", "sq", "tr", "uk")
 WILD = 5  # letters that a bare star stands for
@@ -39,17 +40,22 @@ class Declension:
 class Part(NamedTuple):
     """A piece of a form: its folded text, the letters that may follow, and where capitals are demanded."""
 
-    text: str
+    text: bytes
     n_more: int
     capitals: tuple[int, ...]
 
 
 class Form(NamedTuple):
-    """One way a pattern may stand in a text; `before`/`after`: a capitalised word must stand there."""
+    """One way a pattern may stand in a text; `before`/`after`: a capitalised word must stand there.
+
+    The evidence begins `lead` characters after the match and is `core` characters long (0: to its end): [context] is not evidence.
+    """
 
     parts: tuple[Part, ...]
     before: bool = False
     after: bool = False
+    lead: int = 0
+    core: int = 0
 
 
 Declensions = Mapping[tuple[str, str], Declension]
@@ -75,6 +81,7 @@ def expand(pattern: str, lang: str, classes: Declensions) -> list[Form]:
     words = pattern.split(" ")
     before, after = words[0] == "^", words[-1] == "^" and len(words) > 1
     words = words[int(before) : len(words) - int(after)]
+    words, n_lead, n_trail = _context(words, pattern)
     if not words:
         raise SeedError(f"`{pattern}`: a pattern needs a word")
     parsed = [_word(word, pattern, lang, classes) for word in words]
@@ -86,8 +93,25 @@ def expand(pattern: str, lang: str, classes: Declensions) -> list[Form]:
         choices = [slots[slot] if len(slots) > 1 else slots[0] for slots, _ in parsed]
         for chosen in itertools.product(*choices):
             for spelled in _spellings(chosen, lang):
-                forms[Form(_parts(spelled, [n for _, n in parsed]), before, after)] = None
+                sizes = [len(_folded(word)[0]) + 1 for word in spelled]
+                core = sum(sizes[n_lead : len(sizes) - n_trail]) - 1 if n_trail else 0
+                parts = _parts(spelled, [n for _, n in parsed])
+                forms[Form(parts, before, after, sum(sizes[:n_lead]), core)] = None
     return list(forms)
+
+
+def _context(words: list[str], pattern: str) -> tuple[list[str], int, int]:
+    """The words without brackets, and how many of them at the beginning and at the end are [context]."""
+    is_context = [word.startswith("[") and word.endswith("]") for word in words]
+    if not any(is_context):
+        return words, 0, 0
+    n_lead = next((i for i, found in enumerate(is_context) if not found), len(words))
+    n_trail = next((i for i, found in enumerate(reversed(is_context)) if not found), len(words))
+    plain = [word[1:-1] if found else word for word, found in zip(words, is_context, strict=True)]
+    stars = ["*" in word for word in plain]
+    if n_lead + n_trail != sum(is_context) or any(stars[:n_lead]) or (n_trail and any(stars[: len(stars) - n_trail])):
+        raise SeedError(f"`{pattern}`: [context] stands first or last, and no star before or inside what it surrounds")
+    return plain, n_lead, n_trail
 
 
 def _word(word: str, pattern: str, lang: str, classes: Declensions) -> tuple[list[tuple[str, ...]], int]:
@@ -118,25 +142,26 @@ def _spellings(words: tuple[str, ...], lang: str) -> Iterable[tuple[str, ...]]:
 
 def _parts(words: tuple[str, ...], stars: list[int]) -> tuple[Part, ...]:
     parts: list[Part] = []
-    open_text, capitals = "", []
+    text, capitals = b"", tuple[int, ...]()
     for word, n_more in zip(words, stars, strict=True):
-        start = len(open_text) + bool(open_text)
-        pieces = re.sub(r"\s+", " ", fold(word)).strip()
-        if not pieces:
+        piece, at = _folded(word)
+        if not piece:
             raise SeedError(f"`{' '.join(words)}`: `{word}` has no letter or digit")
-        capitals += [start + offset for offset in _capitals(word)]
-        open_text = f"{open_text} {pieces}" if open_text else pieces
+        start = len(text) + 1 if text else 0
+        text = text + b" " + piece if text else piece
+        capitals += tuple(start + offset for offset in at) if start else at
         if n_more:
-            parts.append(Part(open_text, n_more, tuple(capitals)))
-            open_text, capitals = "", []
-    if open_text:
-        parts.append(Part(open_text, 0, tuple(capitals)))
+            parts.append(Part(text, n_more, capitals))
+            text, capitals = b"", ()
+    if text:
+        parts.append(Part(text, 0, capitals))
     return tuple(parts)
 
 
-def _capitals(word: str) -> list[int]:
-    """Offsets in the folded word where the text must have a capital: wherever the pattern has one."""
+@functools.lru_cache(1 << 16)
+def _folded(word: str) -> tuple[bytes, tuple[int, ...]]:
+    """The folded word and where the text must have a capital: wherever the pattern has one, if it begins with one."""
+    piece = b" ".join(fold_bytes(word).split())
     if not word[0].isupper():
-        return []
-    lead = len(word) - len(word.lstrip("'\"(.-"))
-    return [i - lead for i, c in enumerate(word) if c.isupper()]
+        return piece, ()
+    return piece, tuple(i for i, char in enumerate(word) if char.isupper())

@@ -68,8 +68,21 @@ def code_points(text: str) -> Codes:
     return np.minimum(codes, 0x10000)
 
 
+class _FoldedChars(dict[int, str]):
+    """For str.translate, which beats arrays on a word or two: code point to the character of its folded byte."""
+
+    def __missing__(self, code: int) -> str:
+        char = self[code] = chr(fold_table()[min(code, 0x10000)])
+        return char
+
+
+_FOLDED_CHARS = _FoldedChars()
+
+
 def fold_bytes(text: str) -> bytes:
     """One byte a code point, as `fold`."""
+    if len(text) < 100:
+        return text.translate(_FOLDED_CHARS).encode("latin-1")
     return fold_table()[code_points(text)].tobytes()
 
 
@@ -96,6 +109,19 @@ _LATIN = {cyrillic: latin for latin, cyrillic in _CYRILLIC.items()} | {"ѓ": "đ
 _TO_LATIN = str.maketrans(_LATIN | {cyrillic.upper(): latin.capitalize() for cyrillic, latin in _LATIN.items()})
 
 
+_DIGRAPHS = [
+    (made, cyrillic if made.islower() else cyrillic.upper())
+    for latin, cyrillic in _CYRILLIC.items()
+    if len(latin) == 2
+    for made in (latin, latin.capitalize(), latin.upper())
+]
+_TO_CYRILLIC = str.maketrans(
+    {latin: cyrillic for latin, cyrillic in _CYRILLIC.items() if len(latin) == 1}
+    | {latin.upper(): cyrillic.upper() for latin, cyrillic in _CYRILLIC.items() if len(latin) == 1}
+    | {"|": ""}
+)
+
+
 def to_latin(text: str) -> str:
     """Serbian and Macedonian Cyrillic in Latin letters (љ becomes lj, so the length changes); other signs stay."""
     return text.translate(_TO_LATIN)
@@ -103,15 +129,10 @@ def to_latin(text: str) -> str:
 
 def to_cyrillic(text: str) -> str:
     """Serbian Latin in Cyrillic letters; `|` keeps two letters apart and is dropped; letters such as w and q stay."""
-    out: list[str] = []
-    i = 0
-    while i < len(text):
-        pair, single = text[i : i + 2], text[i]
-        taken = pair if len(pair) == 2 and pair.lower() in _CYRILLIC else single
-        letter = _CYRILLIC.get(taken.lower(), "" if taken == "|" else taken)
-        out.append(letter.upper() if taken[0].isupper() else letter)
-        i += len(taken)
-    return "".join(out)
+    for latin, cyrillic in _DIGRAPHS:
+        if latin in text:
+            text = text.replace(latin, cyrillic)
+    return text.translate(_TO_CYRILLIC)
 
 
 def digest(*parts: str) -> str:

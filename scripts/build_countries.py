@@ -219,7 +219,7 @@ def openers(lang: str, pattern: str) -> list[str]:
     name = pattern.partition("~")[0]
     if " " in pattern or not re.search("[sšč]ka$", name):
         return []
-    return [f"{name} {noun}" for noun in OPENERS.get(lang, "").split()]
+    return [f"{name} [{noun}]" for noun in OPENERS.get(lang, "").split()]
 
 
 def _definite(words: list[str]) -> str:

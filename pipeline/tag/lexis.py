@@ -16,7 +16,6 @@ import polars as pl
 from pipeline import patterns
 from pipeline.errors import SeedError
 from pipeline.patterns import Form
-from pipeline.text import fold_bytes
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -93,7 +92,7 @@ class _Builder:
     names: Names
     classes: patterns.Declensions
     rows: list[Row] = field(default_factory=list)
-    row_form: list[tuple[int, int, int, bool, bool]] = field(default_factory=list)
+    row_form: list[tuple[int, int, int, bool, bool, int, int]] = field(default_factory=list)
     rules: list[str] = field(default_factory=list)
     strings: dict[bytes, int] = field(default_factory=dict)
     singles: list[tuple[int, int]] = field(default_factory=list)
@@ -107,7 +106,7 @@ class _Builder:
     def string(self, part: patterns.Part) -> int:
         """A part as the automaton looks for it: from a gap, and to a gap unless letters may follow."""
         closed = b"" if part.n_more else b" "
-        return self.strings.setdefault(b" " + fold_bytes(part.text) + closed, len(self.strings))
+        return self.strings.setdefault(b" " + part.text + closed, len(self.strings))
 
     def add(self, row: Row, forms: Iterable[Form]) -> None:
         for form in forms:
@@ -115,7 +114,7 @@ class _Builder:
             capitals = (*form.parts[0].capitals[:1], *form.parts[0].capitals[-1:], -1, -1)
             number = len(self.rows)
             self.rows.append(row)
-            self.row_form.append((parts[0][1], capitals[0], capitals[1], form.before, form.after))
+            self.row_form.append((parts[0][1], capitals[0], capitals[1], form.before, form.after, form.lead, form.core))
             if len(parts) == 1:
                 self.singles.append((parts[0][0], number))
                 continue
@@ -163,9 +162,10 @@ class Lexis:
         columns = np.array(b.rows, np.int64).reshape(-1, len(Row._fields)).T
         self.row_rule, self.row_layer, self.row_kind, self.row_entity, self.row_country, self.row_priority = columns[:6]
         self.row_tail, self.row_needs_full, self.row_lang = columns[6], columns[7].astype(bool), columns[8]
-        forms = np.array(b.row_form, np.int64).reshape(-1, 5).T
+        forms = np.array(b.row_form, np.int64).reshape(-1, 7).T
         self.row_n_more, self.row_capital, self.row_capital2 = forms[:3]
         self.row_before, self.row_after = forms[3].astype(bool), forms[4].astype(bool)
+        self.row_lead, self.row_core = forms[5], forms[6]
         self.strings = list(b.strings)
         self.n_strings = len(b.strings)
         self.singles = csr(b.singles, self.n_strings)
@@ -221,7 +221,7 @@ def _actor_rows(b: _Builder, tables: Mapping[str, pl.DataFrame]) -> Rows:
 
 
 def _joined(part: patterns.Part, connector: str) -> patterns.Part:
-    return part._replace(text=f"{part.text} {patterns.expand(connector, '*', {})[0].parts[0].text}")
+    return part._replace(text=part.text + b" " + patterns.expand(connector, "*", {})[0].parts[0].text)
 
 
 def _lexicon_rows(b: _Builder, tables: Mapping[str, pl.DataFrame]) -> Rows:

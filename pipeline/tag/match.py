@@ -145,7 +145,11 @@ class Matches:
 
 def matches(lexis: Lexis, texts: Batch) -> Matches:
     """What counts in each layer after word ends, capitals and the longest-match rule, by position."""
-    return resolve(lexis, candidates(lexis, texts))
+    found = resolve(lexis, candidates(lexis, texts))
+    start, core = found.start + lexis.row_lead[found.row], lexis.row_core[found.row]
+    end = np.where(core > 0, start + core, found.end)
+    order = np.argsort(start, kind="stable")
+    return Matches(start[order], end[order], found.row[order])
 
 
 def candidates(lexis: Lexis, texts: Batch) -> Matches:
@@ -240,8 +244,7 @@ def resolve(lexis: Lexis, found: Matches) -> Matches:
     group = np.cumsum(~same) - 1
     guarded = (lexis.row_priority[found.row[first]] == 0)[group]
     keep = kept[group] & (~same | ((layer == LEXICON) & ~guarded))
-    found = found.take(keep)
-    return found.take(np.argsort(found.start, kind="stable"))
+    return found.take(keep)
 
 
 def _leftmost(start: Ints, end: Ints) -> Bools:
