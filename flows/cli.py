@@ -234,8 +234,10 @@ def tag(
     file: Annotated[
         str, typer.Argument(help="JSON lines with id, text and perhaps title, lang, published_at; - for standard input.")
     ],
+    explain: Annotated[bool, typer.Option("--explain", help="Show each text with its evidence, rule by rule.")] = False,
 ) -> None:
     """Tag texts: one JSON line in, one JSON line out (docs/tag.md). Needs no server and no database."""
+    from flows import explain as explaining
     from flows import tagging
     from pipeline import seeds
     from pipeline.tag import Tagger
@@ -249,8 +251,12 @@ def tag(
 
     tagger = Tagger(seeds.load(_settings().seeds).tables)
     with _lines(file) as lines:
-        for line in tagging.tag_lines(tagger, lines, complain):
-            sys.stdout.write(line + "\n")
+        if explain:
+            for one in tagging.good_lines(lines, complain):
+                out.print(explaining.explained(tagger, one))
+        else:
+            for line in tagging.tag_lines(tagger, lines, complain):
+                sys.stdout.write(line + "\n")
     if n_bad:
         raise typer.Exit(1)
 
@@ -334,3 +340,17 @@ def seeds_check() -> None:
         raise SeedError(f"{len(problems)} mistakes in {tables.folder}.")
     rows = sum(table.height for table in tables.tables.values())
     out.print(f"{rows:,} rows in {len(tables.tables)} tables are in order (version {tables.version}).")
+
+
+@seeds_app.command("why")
+def seeds_why(
+    text: Annotated[str, typer.Argument(help="A sentence.")],
+    lang: Annotated[str | None, typer.Option(help="Its language, if it should not be guessed.")] = None,
+) -> None:
+    """Show every pattern that fits in a text: what counted, what a longer one hid, what a guard stopped."""
+    from flows import explain
+    from pipeline import language, seeds
+    from pipeline.tag import Tagger
+
+    tagger = Tagger(seeds.load(_settings().seeds).tables)
+    out.print(explain.why(tagger, text, language.normalise_lang(lang) if lang else None))

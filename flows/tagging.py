@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 import polars as pl
@@ -49,18 +49,20 @@ def _moment(text: str | None) -> datetime | None:
 
 def tag_lines(tagger: Tagger, lines: Iterable[str], complain: Callable[[int, str], None]) -> Iterator[str]:
     """One line of output a good line of input, in order; `complain(number, reason)` hears of the others."""
-    batch: list[Line] = []
+    good = good_lines(lines, complain)
+    while batch := list(islice(good, BATCH)):
+        yield from _tagged(tagger, batch)
+
+
+def good_lines(lines: Iterable[str], complain: Callable[[int, str], None]) -> Iterator[Line]:
+    """The lines that can be read; empty ones are passed over, `complain(number, reason)` hears of the others."""
     for number, text in enumerate(lines, 1):
         if not text.strip():
             continue
         try:
-            batch.append(read_line(text))
+            yield read_line(text)
         except (ValueError, OverflowError) as error:
             complain(number, str(error))
-        if len(batch) >= BATCH:
-            yield from _tagged(tagger, batch)
-            batch = []
-    yield from _tagged(tagger, batch)
 
 
 def documents(lines: list[Line]) -> tuple[pl.DataFrame, list[str]]:
@@ -82,8 +84,6 @@ def documents(lines: list[Line]) -> tuple[pl.DataFrame, list[str]]:
 
 
 def _tagged(tagger: Tagger, lines: list[Line]) -> Iterator[str]:
-    if not lines:
-        return
     frame, scripts = documents(lines)
     tagged = tagger.tag(frame)
     by_doc = records(tagger, tagged)

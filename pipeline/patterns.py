@@ -48,7 +48,7 @@ class Part(NamedTuple):
 class Form(NamedTuple):
     """One way a pattern may stand in a text; `before`/`after`: a capitalised word must stand there.
 
-    The evidence begins `lead` characters after the match and is `core` characters long (0: to its end): [context] is not evidence.
+    The evidence begins `lead` characters after the match and is `core` characters long (0: to its end), since [context] is none.
     """
 
     parts: tuple[Part, ...]

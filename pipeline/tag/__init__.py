@@ -20,7 +20,7 @@ from pipeline.patterns import LANGS
 from pipeline.schemas import DOCUMENT, RELATIONS, SPAN, conform
 from pipeline.tag.focus import focus_countries
 from pipeline.tag.lexis import KIND, KINDS, Bools, Csr, Ints, Lexis, Names, csr
-from pipeline.tag.match import Batch, Matches, batch, matches
+from pipeline.tag.match import Batch, Matches, batch, candidates, matches, resolve
 from pipeline.tag.mentions import Resolver, Spans
 from pipeline.tag.offices import NO_DATE
 from pipeline.tag.rules import Facts, Rules
@@ -28,6 +28,7 @@ from pipeline.tag.rules import Facts, Rules
 __all__ = ["Tagged", "Tagger", "tagger_version"]
 
 BATCH_CHARS = 4_000_000
+LAYER_NAMES = ["place", "actor", "lexicon"]
 FIELDS, KIND_NAMES = pl.Series(["title", "body"]), pl.Series(KINDS)
 IDS = (  # what may stand in a result
     ("country", "code"), ("gazetteer", "entity_id"), ("actor", "actor_id"), ("title", "title_id"), ("lexicon", "concept_id"),
@@ -123,6 +124,39 @@ class Tagger:
                 pl.Series("surface", texts.surfaces(spans.start, spans.end), dtype=pl.String),
                 lexis.rule_ids.gather(spans.rule).alias("rule_id"),
             )
+        )
+
+    def why(self, title: str, body: str, lang: str | None) -> pl.DataFrame:
+        """Every pattern that fits somewhere in a text, and what became of it.
+
+        Columns: field, char_start, char_end, surface, layer, kind, entity_id, rule_id, verdict (counts, guards, hidden by ...).
+        """
+        lexis = self.lexis(lang)
+        texts = batch([title], [body])
+        found = candidates(lexis, texts)
+        kept = resolve(lexis, found)
+        layer = lexis.row_layer
+        verdicts = []
+        for start, end, row in zip(found.start.tolist(), found.end.tolist(), found.row.tolist(), strict=True):
+            over = np.flatnonzero((layer[kept.row] == layer[row]) & (kept.start < end) & (kept.end > start))
+            rows = kept.row[over].tolist()
+            if row in rows:
+                verdicts.append("guards" if lexis.row_priority[row] == 0 else "counts")
+            else:
+                verdicts.append("hidden by " + ", ".join(lexis.rule_ids[int(lexis.row_rule[r])] for r in rows))
+        field, start, end = texts.offsets(found.start, found.end)
+        return (
+            pl.DataFrame({"field": FIELDS.gather(field % 2), "char_start": start, "char_end": end})
+            .with_columns(
+                pl.Series("surface", texts.surfaces(found.start, found.end), dtype=pl.String),
+                pl.Series(LAYER_NAMES).gather(layer[found.row]).alias("layer"),
+                KIND_NAMES.gather(lexis.row_kind[found.row]).alias("kind"),
+                self.names.column(lexis.row_entity[found.row]).alias("entity_id"),
+                lexis.rule_ids.gather(lexis.row_rule[found.row]).alias("rule_id"),
+                pl.Series("verdict", verdicts, dtype=pl.String),
+            )
+            .unique(maintain_order=True)
+            .sort(pl.col("field") == "body", "char_start", "char_end", "layer", "rule_id")
         )
 
     # -- topics -------------------------------------------------------------------------------------------------------
