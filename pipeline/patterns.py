@@ -161,7 +161,7 @@ def _parts(words: tuple[str, ...], stars: list[int]) -> tuple[Part, ...]:
 @functools.lru_cache(1 << 16)
 def _folded(word: str) -> tuple[bytes, tuple[int, ...]]:
     """The folded word and where the text must have a capital: wherever the pattern has one, if it begins with one."""
-    piece = b" ".join(fold_bytes(word).split())
+    piece = b" ".join(fold_bytes(word).split()) + (b" " if word.endswith(",") else b"")  # a comma is a gap of its own
     if not word[0].isupper():
         return piece, ()
     return piece, tuple(i for i, char in enumerate(word) if char.isupper())

@@ -10,7 +10,7 @@ from pipeline.tag.mentions import Spans
 # How much one mention says that the text is about the country.
 KIND_WEIGHT = {"country": 1.0, "demonym": 0.8, "adjective": 0.7, "place": 0.7, "role": 0.6, "organisation": 0.5, "person": 0.5}
 TITLE, LEAD, EARLY = 3.0, 2.0, 1.3  # title; first sentence; first quarter of the text
-MIN_SALIENCE = 0.34  # of the strongest country's
+MIN_SALIENCE = 0.33  # of the strongest country's
 MAX_FOCUS = 5
 
 

@@ -12,10 +12,29 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.tag.lexis import LEXICON, Bools, Ints, Lexis
-from pipeline.text import BREAK_CHAR, DROPPED, SPACE, Bytes, Codes, code_points, fold_table, upper_table
+from pipeline.text import BREAK_CHAR, DROPPED, SPACE, Bytes, Codes, code_points, fold_bytes, fold_table, upper_table
 
 # What a code point is, beyond its folded byte, as flags in one table.
-_UPPER, _BLANK, _LINE, _END, _OPEN = 1, 2, 4, 8, 16
+_UPPER, _BLANK, _LINE, _END, _OPEN, _DASH = 1, 2, 4, 8, 16, 32
+_ABBREVIATIONS = (
+    "tzv",
+    "npr",
+    "odn",
+    "prof",
+    "god",
+    "gosp",
+    "gen",
+    "tj",
+    "br",
+    "st",
+    "str",
+    "ing",
+    "mag",
+    "тзв",
+    "нпр",
+    "проф",
+    "год",
+)
 
 
 @functools.cache
@@ -24,8 +43,14 @@ def _flags() -> Bytes:
     table[[9, 11, 12, 13, 32, 0xA0, 0x2002, 0x2003, 0x2009, 0x202F]] |= _BLANK
     table[10] |= _LINE
     table[[ord(c) for c in ".!?…;"]] |= _END
+    table[[ord(c) for c in "-–—"]] |= _DASH
     table[[ord(c) for c in "\"'„“”»«‘’‚(–—-0123456789"]] |= _OPEN
     return table
+
+
+@functools.cache
+def _packed_abbreviations() -> Ints:
+    return np.array([int.from_bytes(fold_bytes(word), "big") for word in _ABBREVIATIONS], np.int64)
 
 
 @dataclass(frozen=True)
@@ -97,12 +122,16 @@ def batch(titles: Sequence[str], bodies: Sequence[str]) -> Batch:
 
 
 def _droppable(folded: Bytes, codes: Codes, gaps: Ints, field_start: Ints, lengths: Ints) -> Bools:
-    """Which gaps say nothing: invisible characters, blanks after a blank or a line break, a line break after a blank."""
+    """Which gaps say nothing: invisible characters, blanks after a blank or a line break or around a dash, a line break after
+    a blank, the blank after a very short word with a full stop (`St. Lucia`)."""
     flags = _flags()[codes[gaps]]
     drop = folded[gaps] == DROPPED
     touching = gaps[1:] == gaps[:-1] + 1
     before, after = flags[:-1], flags[1:]
-    drop[1:] |= touching & ((after & _BLANK > 0) & (before & (_BLANK | _LINE) > 0) | (after & _LINE > 0) & (before & _BLANK > 0))
+    drop[1:] |= touching & (
+        (after & _BLANK > 0) & (before & (_BLANK | _LINE | _DASH) > 0) | (after & _LINE > 0) & (before & _BLANK > 0)
+    )
+    drop[:-1] |= touching & (before & _BLANK > 0) & (after & _DASH > 0)
     after_short = touching[1:] & (gaps[1:-1] - gaps[:-2] <= 3) & (codes[gaps[1:-1]] == ord("."))  # `St. Lucia`, `U. S.`
     drop[2:] |= after_short & (flags[2:] & _BLANK > 0)
     edges = np.concatenate((field_start - 1, field_start + lengths))  # the spaces around a field stay
@@ -120,7 +149,10 @@ def _sentences(texts: Batch) -> Ints:
     ends, kind = gaps[at], kind[at]
     word = ends - gaps[np.maximum(at - 1, 0)] - 1  # length of the word before the stop
     is_next_gap = (gaps[np.minimum(at + 1, len(gaps) - 1)] == ends + 1) & (ends < last)
-    short = (word == 1) | ((word == 2) & ~texts.is_upper(np.maximum(ends - 2, 0)))  # an abbreviation
+    tail = np.frombuffer(texts.folded, np.uint8)
+    letters = [np.where(word >= n, tail[np.maximum(ends - n, 0)], 0).astype(np.int64) << 8 * (n - 1) for n in (1, 2, 3, 4)]
+    is_known = np.isin(letters[0] | letters[1] | letters[2] | letters[3], _packed_abbreviations()) & (word <= 4)
+    short = is_known | (word == 1) | ((word == 2) & ~texts.is_upper(np.maximum(ends - 2, 0)))  # an abbreviation
     good = (kind & _LINE > 0) | (is_next_gap & ~short)
     ends, is_next_gap = ends[good], is_next_gap[good]
     after = np.minimum(ends + 1, last)

@@ -202,7 +202,7 @@ class _Evaluation:
         for step in (-1, 0, 1):
             other = right[np.clip(at + step, 0, len(right) - 1)]
             close = np.abs(facts.word[other] - facts.word[left]) <= node.distance
-            same = (facts.sentence[other] == facts.sentence[left]) & (other != left)
+            same = (facts.sentence[other] == facts.sentence[left]) & (facts.word[other] != facts.word[left])
             held[facts.sentence[left[close & same]]] = True
         return held
 
