@@ -1,6 +1,7 @@
 """`balkanwatch tag`: texts in JSON lines to tags in JSON lines, without server or database. docs/tag.md describes the shape."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import groupby, islice
@@ -34,7 +35,13 @@ def read_line(text: str) -> Line:
     for name in ("title", "lang", "published_at"):
         if not isinstance(record.get(name), str | None):
             raise ValueError(f"`{name}` is not a string")
-    return record["id"], record.get("title") or "", record["text"], record.get("lang"), _moment(record.get("published_at"))
+    title, body = _whole(record.get("title") or ""), _whole(record["text"])
+    return record["id"], title, body, record.get("lang"), _moment(record.get("published_at"))
+
+
+def _whole(text: str) -> str:
+    """The text with half characters (lone surrogates, which no UTF-8 can hold) replaced, each by one sign."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -89,16 +96,7 @@ def _tagged(tagger: Tagger, lines: list[Line]) -> Iterator[str]:
     by_doc = records(tagger, tagged)
     for i, (line, lang, script) in enumerate(zip(lines, frame["lang"], scripts, strict=True)):
         record = {"id": line[0], "lang": lang, "script": script} | by_doc.get(str(i), EMPTY)
-        text = json.dumps(record, ensure_ascii=False)
-        yield text if text.isprintable() or _is_unicode(text) else json.dumps(record)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # a lone surrogate in the input
-        return False
-    return True
+        yield _whole(json.dumps(record, ensure_ascii=False))
 
 
 EMPTY: dict[str, list[dict[str, Any]]] = {"mentions": [], "countries": [], "topics": [], "actors": []}

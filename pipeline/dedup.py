@@ -143,7 +143,10 @@ def _letter_tables() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], np
     made = [unicodedata.normalize("NFKC", char).replace(text.BREAK_CHAR, " ") for char in chars]
     for _ in range(2):  # й is a letter of its own until its breve is gone
         made = text.fold(text.BREAK_CHAR.join(text.to_latin(letters) for letters in made)).split(text.BREAK_CHAR)
-    made = [letters.replace("\u00ad", "").replace("\ufffd", char.lower())[:2] for letters, char in zip(made, chars, strict=True)]
+    made = [
+        letters.replace("\u00ad", "").replace(text.OTHER_CHAR, char.lower())[:2]
+        for letters, char in zip(made, chars, strict=True)
+    ]
     first, second, width = np.zeros(0x10001, np.uint32), np.zeros(0x10001, np.uint32), np.ones(0x10001, np.int64)
     for code, letters in enumerate(made):
         width[code] = len(letters)

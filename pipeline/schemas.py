@@ -323,7 +323,5 @@ def conform(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     """The columns of `schema`, in its order and types; a missing column becomes null, an extra one is dropped."""
     if not frame.width:
         return pl.DataFrame(schema=schema)
-    known = set(frame.columns)
-    return frame.select(
-        [(pl.col(name).cast(dtype) if name in known else pl.lit(None, dtype).alias(name)) for name, dtype in schema.items()]
-    )
+    missing = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in frame.columns]
+    return frame.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in schema.items())

@@ -19,6 +19,7 @@ BREAK = 0x00  # ends a field; no pattern reaches over it
 DROPPED = 0x01  # a combining mark or an invisible character
 OTHER = 0xFF  # a letter of a script that no pattern uses
 BREAK_CHAR = "\uf8ff"
+OTHER_CHAR = "\u10d0"  # stands for all letters of other scripts in a folded string
 
 _LETTERS = "абвгдежзиклмнопрстуфхцчшщъыьэюяђјљњћџѕієґ" + "αβγδεζηθικλμνξοπρσςτυφχψω"
 _SPECIAL = {
@@ -26,7 +27,7 @@ _SPECIAL = {
     "ς": "σ", "ґ": "г",
 }  # fmt: skip
 _BYTE = {letter: 0x80 + i for i, letter in enumerate(_LETTERS)} | {chr(c): c for c in b"abcdefghijklmnopqrstuvwxyz0123456789"}
-_CHAR = {byte: letter for letter, byte in _BYTE.items()} | {SPACE: " ", BREAK: BREAK_CHAR, DROPPED: "\u00ad", OTHER: "\ufffd"}
+_CHAR = {byte: letter for letter, byte in _BYTE.items()} | {SPACE: " ", BREAK: BREAK_CHAR, DROPPED: "\u00ad", OTHER: OTHER_CHAR}
 
 
 def _folded_byte(char: str) -> int:

@@ -134,13 +134,14 @@ def _sightings(fresh: pl.DataFrame, known: Known, now: datetime) -> pl.DataFrame
 
 def page_changes(pages: pl.DataFrame, known: Known, now: datetime, zone: str) -> Changes:
     """Changes made by fetched pages: PAGE, and `alias_url` and `syndicated_from` as normalise judged the canonical link."""
+    pages = _believed(pages.unique("article_id", keep="first", maintain_order=True), known)
     text = known.versions.select(
         "article_id", "version", pl.col("title").alias("_title"), pl.col("body").alias("_body"),
         pl.col("author").alias("_author"),
         pl.col("content_hash").alias("_hash"), pl.col("body_source").alias("_source"), pl.col("seen_at").alias("_seen"),
         pl.col("published_at").alias("_published"),
     )  # fmt: skip
-    frame = pages.unique("article_id", keep="first", maintain_order=True).join(text, on="article_id")
+    frame = pages.join(text, on="article_id")
     has_more = pl.col("body").fill_null("").str.len_chars() >= pl.col("_body").fill_null("").str.len_chars() * MIN_GAIN
     completes = (pl.col("_source") != "page") & has_more
     edits = (pl.col("_source") == "page") & (pl.col("content_hash") != pl.col("_hash")) & (pl.col("body").fill_null("") != "")
@@ -171,7 +172,7 @@ def page_changes(pages: pl.DataFrame, known: Known, now: datetime, zone: str) ->
         date_source=pl.when(undated).then("_date_source").otherwise("date_source"),
     )  # fmt: skip
     articles = conform(published(articles, zone), RELATIONS["article"])
-    aliases = pages.select(url="alias_url", article_id="article_id", kind=pl.lit("canonical"))
+    aliases = pages.join(text, on="article_id", how="semi").select("article_id", url="alias_url", kind=pl.lit("canonical"))
     return Changes(
         entries=conform(pl.DataFrame(), RELATIONS["entry"]),
         articles=articles,
@@ -181,6 +182,15 @@ def page_changes(pages: pl.DataFrame, known: Known, now: datetime, zone: str) ->
         n_new=0,
         n_updated=int(frame["is_edit"].sum()),
     )
+
+
+def _believed(pages: pl.DataFrame, known: Known) -> pl.DataFrame:
+    """The pages without the canonical addresses that are another article's already."""
+    claimed = known.urls.select(alias_url="url", _owner="article_id")
+    is_free = pl.col("_owner").is_null() & pl.col("alias_url").is_first_distinct()
+    ours = is_free | (pl.col("_owner") == pl.col("article_id"))
+    joined = pages.join(claimed, on="alias_url", how="left", maintain_order="left")
+    return joined.with_columns(alias_url=pl.when(ours).then("alias_url")).drop("_owner")
 
 
 def page_retry(n_tries: int, now: datetime, retry_after_s: int | None) -> datetime:

@@ -216,7 +216,7 @@ class Tagger:
 
 def _slices(documents: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Batches of about BATCH_CHARS characters, so that memory does not grow with the number of texts."""
-    size = documents.select(pl.col("title").str.len_chars() + pl.col("body").str.len_chars()).to_series()
+    size = documents.select(pl.col("title").str.len_bytes() + pl.col("body").str.len_bytes()).to_series()
     group = (size.cum_sum() // BATCH_CHARS).to_numpy()
     edges = [i for i in range(1, len(group)) if group[i] != group[i - 1]] if len(group) else []
     for low, high in itertools.pairwise([0, *edges, len(group)]):

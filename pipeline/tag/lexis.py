@@ -111,7 +111,7 @@ class _Builder:
     def add(self, row: Row, forms: Iterable[Form]) -> None:
         for form in forms:
             parts = [(self.string(p), p.n_more) for p in form.parts]
-            capitals = (*form.parts[0].capitals[:1], *form.parts[0].capitals[-1:], -1, -1)
+            capitals = (*dict.fromkeys((*form.parts[0].capitals[:1], *form.parts[0].capitals[-1:])), -1, -1)
             number = len(self.rows)
             self.rows.append(row)
             self.row_form.append((parts[0][1], capitals[0], capitals[1], form.before, form.after, form.lead, form.core))

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.tag.lexis import LEXICON, Bools, Ints, Lexis
-from pipeline.text import BREAK_CHAR, DROPPED, SPACE, Bytes, Codes, code_points, fold_bytes, fold_table, upper_table
+from pipeline.text import BREAK_CHAR, DROPPED, SPACE, Bytes, code_points, fold_bytes, fold_table, upper_table
 
 # What a code point is, beyond its folded byte, as flags in one table.
-_UPPER, _BLANK, _LINE, _END, _OPEN, _DASH = 1, 2, 4, 8, 16, 32
+_UPPER, _BLANK, _LINE, _END, _OPEN, _DASH, _DOT, _PLAIN = 1, 2, 4, 8, 16, 32, 64, 128
 _ABBREVIATIONS = (
     "tzv",
     "npr",
@@ -44,6 +44,8 @@ def _flags() -> Bytes:
     table[10] |= _LINE
     table[[ord(c) for c in ".!?…;"]] |= _END
     table[[ord(c) for c in "-–—"]] |= _DASH
+    table[ord(".")] |= _DOT
+    table[ord(" ")] |= _PLAIN
     table[[ord(c) for c in "\"'„“”»«‘’‚(–—-0123456789"]] |= _OPEN
     return table
 
@@ -62,7 +64,7 @@ class Batch:
 
     joined: str
     folded: bytes
-    codes: Codes  # of `joined`
+    flags: Bytes  # what each position of `folded` is
     field_start: Ints  # in `joined`
     buffer_start: Ints  # the same in `folded`
     dropped: Ints  # positions of `joined` that are not in `folded`, each less the number of those before it
@@ -79,13 +81,11 @@ class Batch:
 
     def is_upper(self, position: Ints) -> Bools:
         """Does a capital stand at each position of the buffer?"""
-        flags: Bools = (_flags()[self.codes[self.origin(position)]] & _UPPER).astype(bool)
-        return flags
+        return self.flags[position] & _UPPER > 0
 
     def is_space(self, position: Ints) -> Bools:
         """Does a plain space stand there, not a full stop or a comma?"""
-        is_space: Bools = self.codes[self.origin(position)] == SPACE
-        return is_space
+        return self.flags[position] & _PLAIN > 0
 
     def offsets(self, start: Ints, end: Ints) -> tuple[Ints, Ints, Ints]:
         """(field, char_start, char_end) of spans of the buffer."""
@@ -106,25 +106,24 @@ def batch(titles: Sequence[str], bodies: Sequence[str]) -> Batch:
     lengths = np.fromiter(map(len, fields), np.int64, len(fields))
     field_start = 2 + np.cumsum(lengths + 3) - (lengths + 3)
     codes = code_points(joined)
-    folded = fold_table()[codes]
+    folded, flags = fold_table()[codes], _flags()[codes]
     gaps = np.flatnonzero(folded <= SPACE)  # spaces, breaks, and what is to be dropped
-    drop = _droppable(folded, codes, gaps, field_start, lengths)
+    drop = _droppable(folded, flags[gaps], gaps, field_start, lengths)
     dropped = gaps[drop]
     if len(dropped):
         keep = np.ones(len(folded), bool)
         keep[dropped] = False
-        folded = folded[keep]
+        folded, flags = folded[keep], flags[keep]
         dropped = dropped - np.arange(len(dropped))
         gaps = gaps[~drop] - np.cumsum(drop)[~drop]
     buffer_start = field_start - np.searchsorted(dropped + np.arange(len(dropped)), field_start)
-    made = Batch(joined, folded.tobytes(), codes, field_start, buffer_start, dropped, gaps, gaps)
+    made = Batch(joined, folded.tobytes(), flags, field_start, buffer_start, dropped, gaps, gaps)
     return replace(made, sentence_start=_sentences(made))
 
 
-def _droppable(folded: Bytes, codes: Codes, gaps: Ints, field_start: Ints, lengths: Ints) -> Bools:
+def _droppable(folded: Bytes, flags: Bytes, gaps: Ints, field_start: Ints, lengths: Ints) -> Bools:
     """Which gaps say nothing: invisible characters, blanks after a blank or a line break or around a dash, a line break after
     a blank, the blank after a very short word with a full stop (`St. Lucia`)."""
-    flags = _flags()[codes[gaps]]
     drop = folded[gaps] == DROPPED
     touching = gaps[1:] == gaps[:-1] + 1
     before, after = flags[:-1], flags[1:]
@@ -132,7 +131,7 @@ def _droppable(folded: Bytes, codes: Codes, gaps: Ints, field_start: Ints, lengt
         (after & _BLANK > 0) & (before & (_BLANK | _LINE | _DASH) > 0) | (after & _LINE > 0) & (before & _BLANK > 0)
     )
     drop[:-1] |= touching & (before & _BLANK > 0) & (after & _DASH > 0)
-    after_short = touching[1:] & (gaps[1:-1] - gaps[:-2] <= 3) & (codes[gaps[1:-1]] == ord("."))  # `St. Lucia`, `U. S.`
+    after_short = touching[1:] & (gaps[1:-1] - gaps[:-2] <= 3) & (flags[1:-1] & _DOT > 0)  # `St. Lucia`, `U. S.`
     drop[2:] |= after_short & (flags[2:] & _BLANK > 0)
     edges = np.concatenate((field_start - 1, field_start + lengths))  # the spaces around a field stay
     drop[np.searchsorted(gaps, edges)] = False
@@ -143,8 +142,8 @@ def _droppable(folded: Bytes, codes: Codes, gaps: Ints, field_start: Ints, lengt
 def _sentences(texts: Batch) -> Ints:
     """Where sentences begin: at fields, after a full stop or a line break that a capital, digit or quotation follows."""
     gaps, last = texts.gaps, len(texts.folded) - 1
-    flags = _flags()
-    kind = flags[texts.codes[texts.origin(gaps)]]
+    flags = texts.flags
+    kind = flags[gaps]
     at = np.flatnonzero(kind & (_END | _LINE))
     ends, kind = gaps[at], kind[at]
     word = ends - gaps[np.maximum(at - 1, 0)] - 1  # length of the word before the stop
@@ -156,9 +155,9 @@ def _sentences(texts: Batch) -> Ints:
     good = (kind & _LINE > 0) | (is_next_gap & ~short)
     ends, is_next_gap = ends[good], is_next_gap[good]
     after = np.minimum(ends + 1, last)
-    opens = flags[texts.codes[texts.origin(after)]] & _OPEN > 0
+    opens = flags[after] & _OPEN > 0
     begins = np.minimum(np.where(is_next_gap & ~opens, ends + 2, after), last)
-    first = flags[texts.codes[texts.origin(begins)]] & (_UPPER | _OPEN) > 0
+    first = flags[begins] & (_UPPER | _OPEN) > 0
     return np.unique(np.concatenate((texts.buffer_start, begins[first], [last])))
 
 
@@ -196,7 +195,10 @@ def candidates(lexis: Lexis, texts: Batch) -> Matches:
     )))  # fmt: skip
     for column in (lexis.row_capital, lexis.row_capital2):
         offset = column[found.row]
-        found = found.take((offset < 0) | texts.is_upper(found.start + np.maximum(offset, 0)))
+        demanding = np.flatnonzero(offset >= 0)
+        fits = np.ones(len(found.row), bool)
+        fits[demanding] = texts.is_upper(found.start[demanding] + offset[demanding])
+        found = found.take(fits)
     return _neighbours(lexis, texts, found)
 
 
@@ -264,7 +266,8 @@ def _neighbours(lexis: Lexis, texts: Batch, found: Matches) -> Matches:
 def resolve(lexis: Lexis, found: Matches) -> Matches:
     """Leftmost-longest inside each layer; on one span the best priority wins, topic words all stay."""
     layer = lexis.row_layer[found.row]
-    order = np.lexsort((found.row, lexis.row_priority[found.row], -found.end, found.start, layer))
+    width = np.minimum(found.end - found.start, 1023)
+    order = np.argsort((((layer << 40 | found.start) << 10 | (1023 - width)) << 4 | lexis.row_priority[found.row]), kind="stable")
     found, layer = found.take(order), layer[order]
     if not len(layer):
         return found

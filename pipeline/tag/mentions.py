@@ -63,7 +63,9 @@ class Resolver:
         titles = found.take(lexis.row_kind[found.row] == KIND["title"])
         roles = self._roles(lexis, texts, titles, plain, days)
         both = Spans(*(np.concatenate(pair) for pair in zip(plain.columns(), roles.columns(), strict=True)))
-        return both.take(np.lexsort((both.entity, both.end, both.start)))
+        both = both.take(np.lexsort((both.kind, both.entity, both.end, both.start)))
+        same = (np.diff(both.start) == 0) & (np.diff(both.end) == 0) & (np.diff(both.entity) == 0)  # a place and an actor
+        return both.take(np.concatenate((np.ones(min(len(both.start), 1), bool), ~same)))
 
     def _roles(self, lexis: Lexis, texts: Batch, titles: Matches, names: Spans, days: Ints) -> Spans:
         """Titles next to a holder (`President of Kosovo`, `kosovska predsednica`), or that imply one."""

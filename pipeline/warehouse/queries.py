@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import duckdb
 import polars as pl
 
 from pipeline.errors import InputError
@@ -58,4 +59,7 @@ def ask(store: Store, name: str, **values: str) -> pl.DataFrame:
     missing = [key for key, value in filled.items() if value is None]
     if missing:
         raise InputError(f"Query `{name}` needs --{missing[0]}.")
-    return store.read(query.sql, **filled)
+    try:
+        return store.read(query.sql, **filled)
+    except (duckdb.DataError, duckdb.ProgrammingError) as error:
+        raise InputError(f"Query `{name}` can not be answered: {str(error).splitlines()[0]}") from None

@@ -51,12 +51,8 @@ class Store:
     def writer(cls, data: Path) -> Iterator["Store"]:
         """Open the writer, migrated to this release; WarehouseError when another writer is at work or the file is newer."""
         path = writer_path(data)
-        path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path.with_suffix(".lock"), data):
-            try:
-                connection = duckdb.connect(str(path), config={"preserve_insertion_order": False})
-            except duckdb.Error as error:
-                raise WarehouseError(f"The warehouse in {data} can not be opened: {_first_line(error)}") from None
+            connection = _connected(path, data, config={"preserve_insertion_order": False})
             try:
                 store = cls(connection, data)
                 connection.execute("set TimeZone = 'UTC'")
@@ -72,7 +68,7 @@ class Store:
         path = snapshot_path(data)
         if not path.exists():
             raise WarehouseError(f"There is no warehouse in {data} yet: run `balkanwatch run` first.")
-        connection = duckdb.connect(str(path), read_only=True, config={"memory_limit": memory})
+        connection = _connected(path, data, read_only=True, config={"memory_limit": memory})
         timer = threading.Timer(max_seconds, connection.interrupt)
         timer.daemon = True
         try:
@@ -83,6 +79,8 @@ class Store:
             yield cls(connection, data)
         except duckdb.InterruptException:
             raise InputError(f"The query took longer than {max_seconds:.0f} seconds and was stopped.") from None
+        except duckdb.OutOfMemoryException:
+            raise InputError(f"The query needed more memory than {memory} and was stopped.") from None
         finally:
             timer.cancel()
             connection.close()
@@ -154,13 +152,22 @@ class Store:
         done = subprocess.run([*_copy_command(), str(source), str(temporary)], capture_output=True, text=True, check=False)
         if done.returncode:
             temporary.unlink(missing_ok=True)
-            raise WarehouseError(f"The snapshot could not be written to {target.parent}: {done.stderr.strip()[-200:]}")
+            raise WarehouseError(
+                f"The snapshot could not be written to {target.parent}: {done.stderr.strip()[-200:] or 'stopped'}."
+            )
         try:
             temporary.replace(target)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise WarehouseError(f"The snapshot {target} could not be replaced: {error.strerror}.") from None
         return target
+
+
+def _connected(path: Path, data: Path, **how: Any) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(str(path), **how)
+    except duckdb.Error as error:
+        raise WarehouseError(f"The warehouse in {data} can not be opened: {str(error).splitlines()[0]}") from None
 
 
 def _copy_command() -> list[str]:
@@ -172,7 +179,12 @@ def _copy_command() -> list[str]:
 
 @contextlib.contextmanager
 def _locked(path: Path, data: Path) -> Iterator[None]:
-    with path.open("a+") as lock:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    except OSError as error:
+        raise WarehouseError(f"The folder {data} can not be written to: {error.strerror}.") from None
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -218,7 +230,3 @@ def view_files() -> list[Path]:
     for name in files:
         visit(name)
     return list(ordered.values())
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0]
