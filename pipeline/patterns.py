@@ -17,7 +17,7 @@ from pipeline.text import fold_bytes, to_cyrillic
 
 LANGS = ("bg", "de", "el", "en", "fr", "hbs", "hu", "it", "mk", "ro", "ru", "sl", "sq", "tr", "uk")
 WILD = 5  # letters that a bare star stands for
-_WORD = re.compile(r"^(?P<text>[^\s~*^]+)(?:~(?P<cls>\w+)|(?P<star>\*)(?P<n>\d*))?$")
+_WORD = re.compile(r"^(?P<text>[^\s~*^,]+)(?:(?:~(?P<cls>\w+))?(?P<comma>,?)|(?P<star>\*)(?P<n>\d*))$")
 
 
 @dataclass(frozen=True)
@@ -119,11 +119,12 @@ def _word(word: str, pattern: str, lang: str, classes: Declensions) -> tuple[lis
     if match is None:
         raise SeedError(f"`{pattern}`: `{word}` is not a word, word~class or word*")
     if match["cls"] is None:
-        return [(match["text"],)], (int(match["n"] or WILD) if match["star"] else 0)
+        return [(match["text"] + (match["comma"] or ""),)], (int(match["n"] or WILD) if match["star"] else 0)
     declension = classes.get((lang, match["cls"]))
     if declension is None:
         raise SeedError(f"`{pattern}`: language `{lang}` has no declension class `{match['cls']}`")
-    return declension.forms(match["text"]), 0
+    forms = declension.forms(match["text"])
+    return [tuple(form + match["comma"] for form in slot) for slot in forms], 0
 
 
 def _spellings(words: tuple[str, ...], lang: str) -> Iterable[tuple[str, ...]]:

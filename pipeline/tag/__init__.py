@@ -18,8 +18,9 @@ import polars as pl
 
 from pipeline.patterns import LANGS
 from pipeline.schemas import DOCUMENT, RELATIONS, SPAN, conform
+from pipeline.tag.arrays import Bools, Csr, Ints, csr
 from pipeline.tag.focus import focus_countries
-from pipeline.tag.lexis import KIND, KINDS, Bools, Csr, Ints, Lexis, Names, csr
+from pipeline.tag.lexis import KIND, KINDS, Lexis, Names
 from pipeline.tag.match import Batch, Matches, batch, candidates, matches, resolve
 from pipeline.tag.mentions import Resolver, Spans
 from pipeline.tag.offices import NO_DATE

@@ -3,7 +3,8 @@
 import numpy as np
 import polars as pl
 
-from pipeline.tag.lexis import KINDS, Bools, Names
+from pipeline.tag.arrays import Bools
+from pipeline.tag.lexis import KINDS, Names
 from pipeline.tag.match import Batch
 from pipeline.tag.mentions import Spans
 

@@ -10,15 +10,13 @@ from typing import NamedTuple
 
 import ahocorasick_rs
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from pipeline import patterns
 from pipeline.errors import SeedError
 from pipeline.patterns import Form
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from pipeline.tag.arrays import Ints, csr
+from pipeline.tag.phrases import Phrases
 
 PLACE, ACTOR, LEXICON = 0, 1, 2
 LAYERS = {"place": (PLACE,), "actor": (ACTOR,), "lexicon": (LEXICON,), "all": (PLACE, ACTOR, LEXICON)}
@@ -50,28 +48,6 @@ class Names:
         return self._series.gather(numbers)
 
 
-class Csr(NamedTuple):
-    """A list of lists of numbers: the values of key k are values[start[k]:start[k + 1]]."""
-
-    start: Ints
-    values: Ints
-
-    def expand(self, keys: Ints) -> tuple[Ints, Ints]:
-        """For each key all its values: (index into `keys`, value), both as long as there are values."""
-        counts = self.start[keys + 1] - self.start[keys]
-        which = np.repeat(np.arange(len(keys)), counts)
-        offsets = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return which, self.values[self.start[keys][which] + offsets]
-
-
-def csr(pairs: Iterable[tuple[int, int]], n_keys: int) -> Csr:
-    """A Csr from (key, value) pairs, values in the given order."""
-    array = np.array(list(pairs), np.int64).reshape(-1, 2)
-    order = np.argsort(array[:, 0], kind="stable")
-    start = np.searchsorted(array[order, 0], np.arange(n_keys + 1))
-    return Csr(start.astype(np.int64), array[order, 1])
-
-
 class Row(NamedTuple):
     """What one seed pattern means. `entity` and `country` are numbers of Names; a title keeps its implied holder in `country`."""
 
@@ -96,8 +72,7 @@ class _Builder:
     rules: list[str] = field(default_factory=list)
     strings: dict[bytes, int] = field(default_factory=dict)
     singles: list[tuple[int, int]] = field(default_factory=list)
-    nodes: dict[tuple[int, int, int], int] = field(default_factory=dict)
-    node_rows: list[tuple[int, int]] = field(default_factory=list)
+    phrases: Phrases = field(default_factory=Phrases)
 
     def langs(self, cell: str) -> list[str]:
         """The languages of a seed line that are compiled here."""
@@ -110,18 +85,16 @@ class _Builder:
 
     def add(self, row: Row, forms: Iterable[Form]) -> None:
         for form in forms:
-            parts = [(self.string(p), p.n_more) for p in form.parts]
-            capitals = (*dict.fromkeys((*form.parts[0].capitals[:1], *form.parts[0].capitals[-1:])), -1, -1)
+            parts = form.parts
+            capitals = (*dict.fromkeys((*parts[0].capitals[:1], *parts[0].capitals[-1:])), -1, -1)
             number = len(self.rows)
             self.rows.append(row)
-            self.row_form.append((parts[0][1], capitals[0], capitals[1], form.before, form.after, form.lead, form.core))
+            self.row_form.append((parts[0].n_more, capitals[0], capitals[1], form.before, form.after, form.lead, form.core))
+            string = self.string(parts[self.phrases.anchor(parts)])
             if len(parts) == 1:
-                self.singles.append((parts[0][0], number))
-                continue
-            node = 0
-            for string, n_more in parts:
-                node = self.nodes.setdefault((node, string, n_more), len(self.nodes) + 1)
-            self.node_rows.append((node, number))
+                self.singles.append((string, number))
+            else:
+                self.phrases.add(parts, string, number)
 
     def line(
         self, r: Mapping[str, str], layer: int, kind: str, entity: str, country: str | None, name: str
@@ -169,18 +142,9 @@ class Lexis:
         self.strings = list(b.strings)
         self.n_strings = len(b.strings)
         self.singles = csr(b.singles, self.n_strings)
-        edges = sorted((node, string, n_more, child) for (node, string, n_more), child in b.nodes.items())
-        table = np.array(edges, np.int64).reshape(-1, 4)
-        self.edge_key = table[:, 0] * self.n_strings + table[:, 1]
-        self.edge_n_more, self.edge_child = table[:, 2], table[:, 3]
-        self.node_rows = csr(b.node_rows, len(b.nodes) + 1)
-        self.string_in_trie = np.zeros(self.n_strings, bool)
-        self.string_in_trie[table[:, 1]] = True
+        self.phrases = b.phrases
+        self.phrases.freeze(self.n_strings)
         self.string_is_closed = np.array([string.endswith(b" ") for string in self.strings], bool)
-        self.string_n_more = np.zeros(self.n_strings, np.int64)
-        np.maximum.at(self.string_n_more, table[:, 1], table[:, 2])
-        strings, rows = np.array(b.singles, np.int64).reshape(-1, 2).T
-        np.maximum.at(self.string_n_more, strings, self.row_n_more[rows])
         self.automaton = ahocorasick_rs.BytesAhoCorasick(self.strings, implementation=ahocorasick_rs.Implementation.ContiguousNFA)
 
 

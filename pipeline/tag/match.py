@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.tag.lexis import LEXICON, Bools, Ints, Lexis
+from pipeline.tag.arrays import Bools, Ints
+from pipeline.tag.lexis import LEXICON, Lexis
 from pipeline.text import BREAK_CHAR, DROPPED, SPACE, Bytes, code_points, fold_bytes, fold_table, upper_table
 
 # What a code point is, beyond its folded byte, as flags in one table.
@@ -189,7 +190,7 @@ def candidates(lexis: Lexis, texts: Batch) -> Matches:
     which, row = lexis.singles.expand(string)
     fits = lexis.row_n_more[row] >= (word_end - end)[which]
     single = Matches(start[which[fits]], word_end[which[fits]], row[fits])
-    multi = _phrases(lexis, string, start, end, word_end)
+    multi = Matches(*lexis.phrases.matches(texts.folded, texts.gaps, string, start, end, word_end))
     found = Matches(*(np.concatenate(pair) for pair in zip(
         (single.start, single.end, single.row), (multi.start, multi.end, multi.row), strict=True
     )))  # fmt: skip
@@ -203,7 +204,7 @@ def candidates(lexis: Lexis, texts: Batch) -> Matches:
 
 
 def _scan(lexis: Lexis, texts: Batch) -> tuple[Ints, Ints, Ints, Ints]:
-    """(string, start of the word, end of the match, end of the word), where the word ends soon enough."""
+    """(string, start of the word, end of the match, end of the word)."""
     found = lexis.automaton.find_matches_as_indexes(texts.folded, overlapping=True)
     flat = np.fromiter(itertools.chain.from_iterable(found), np.int64, 3 * len(found)).reshape(-1, 3)
     string, start = flat[:, 0], flat[:, 1] + 1
@@ -212,37 +213,7 @@ def _scan(lexis: Lexis, texts: Batch) -> tuple[Ints, Ints, Ints, Ints]:
     word_end = end.copy()
     still_open = np.flatnonzero(~is_closed)
     word_end[still_open] = texts.gaps[np.searchsorted(texts.gaps, end[still_open])]
-    near = word_end - end <= lexis.string_n_more[string]
-    return string[near], start[near], end[near], word_end[near]
-
-
-def _phrases(lexis: Lexis, string: Ints, start: Ints, end: Ints, word_end: Ints) -> Matches:
-    """Patterns with a star before their last word: walk the trie of parts from each match to the ones right after it."""
-    inner = np.flatnonzero(lexis.string_in_trie[string])
-    inner = inner[np.argsort(start[inner], kind="stable")]
-    string, start, end, word_end = string[inner], start[inner], end[inner], word_end[inner]
-    node, begin, here = np.zeros(len(string), np.int64), start, np.arange(len(string))
-    out: list[tuple[Ints, Ints, Ints]] = []
-    while len(here):
-        key = node * lexis.n_strings + string[here]
-        low, high = np.searchsorted(lexis.edge_key, key), np.searchsorted(lexis.edge_key, key, "right")
-        which, edge = _ranges(low, high)
-        fits = lexis.edge_n_more[edge] >= (word_end - end)[here[which]]
-        which, edge = which[fits], edge[fits]
-        node, begin, here = lexis.edge_child[edge], begin[which], here[which]
-        done, row = lexis.node_rows.expand(node)
-        out.append((begin[done], word_end[here[done]], row))
-        after = word_end[here] + 1
-        which, following = _ranges(np.searchsorted(start, after), np.searchsorted(start, after, "right"))
-        node, begin, here = node[which], begin[which], following
-    return Matches(*(np.concatenate([o[i] for o in out] or [np.zeros(0, np.int64)]) for i in range(3)))
-
-
-def _ranges(low: Ints, high: Ints) -> tuple[Ints, Ints]:
-    """All numbers of the ranges [low, high): (index of the range, number)."""
-    counts = high - low
-    which = np.repeat(np.arange(len(low)), counts)
-    return which, low[which] + np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return string, start, end, word_end
 
 
 def _neighbours(lexis: Lexis, texts: Batch, found: Matches) -> Matches:

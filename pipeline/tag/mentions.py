@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from pipeline.tag.lexis import KIND, LEXICON, Bools, Ints, Lexis, Names
+from pipeline.tag.arrays import Bools, Ints
+from pipeline.tag.lexis import KIND, LEXICON, Lexis, Names
 from pipeline.tag.match import Batch, Matches
 from pipeline.tag.offices import Offices
 from pipeline.text import SPACE

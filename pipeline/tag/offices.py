@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from pipeline.tag.lexis import Csr, Ints, csr
+from pipeline.tag.arrays import Csr, Ints, csr
 
 NO_DATE = -(10**6)  # a text without a date: an office stays an office
 _EPOCH = date(1970, 1, 1).toordinal()

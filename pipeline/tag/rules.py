@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.errors import SeedError
-from pipeline.tag.lexis import Bools, Csr, Ints, csr
+from pipeline.tag.arrays import Bools, Csr, Ints, csr, ranges
 
 _TOKEN = re.compile(r"\s*([@#]?\w+|[(),])")
 FUNCTIONS = ("all", "any", "not", "near", "doc")
@@ -153,9 +153,8 @@ class Rules:
         have = facts.sentence * len(self.atom_number) + facts.atom
         order = np.argsort(have, kind="stable")
         low, high = np.searchsorted(have[order], wanted), np.searchsorted(have[order], wanted, "right")
-        counts = high - low
-        pick = np.repeat(np.arange(len(wanted)), counts)
-        fact = order[low[pick] + np.arange(len(pick)) - np.repeat(np.cumsum(counts) - counts, counts)]
+        pick, at_fact = ranges(low, high)
+        fact = order[at_fact]
         hit = held[which[pick]]
         return at[hit], hits.rule[hit], fact
 
