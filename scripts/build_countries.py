@@ -115,9 +115,9 @@ NAMES = """
 
 # Common words, first names, saints, uninhabited islands.
 SKIP = {
-    "*": "AQ BL BQ BV CC HM IO MF RE SX TF UM", "de": "JE", "en": "JE", "fr": "JE", "hbs": "JE ML SH TG",
-    "hu": "JE ML", "it": "JE ML", "mk": "ML SH TG YT", "ro": "JE", "ru": "ML TG", "sl": "JE ML SH TG",
-    "sq": "ML NE SH XK", "tr": "JE ML", "uk": "ML TG",
+    "*": "AQ BL BQ BV CC HM IO MF RE SX TF UM", "bg": "CG", "de": "JE", "en": "JE", "fr": "JE", "hbs": "CG JE ML SH TG",
+    "hu": "JE ML", "it": "JE ML", "mk": "CG ML SH TG YT", "ro": "JE", "ru": "CG ML TG", "sl": "CG JE ML SH TG",
+    "sq": "ML NE SH XK", "tr": "JE ML", "uk": "CG ML TG",
 }  # fmt: skip
 
 # Nouns, and adjectives of institutions, before which a country's name in -ska is an adjective (nominative only).

@@ -20,7 +20,7 @@ from pipeline.patterns import LANGS
 from pipeline.schemas import DOCUMENT, RELATIONS, SPAN, conform
 from pipeline.tag.arrays import Bools, Csr, Ints, csr
 from pipeline.tag.focus import focus_countries
-from pipeline.tag.lexis import KIND, KINDS, Lexis, Names
+from pipeline.tag.lexis import KIND, KINDS, LEXICON, Lexis, Names
 from pipeline.tag.match import Batch, Matches, batch, candidates, matches, resolve
 from pipeline.tag.mentions import Resolver, Spans
 from pipeline.tag.offices import NO_DATE
@@ -102,12 +102,13 @@ class Tagger:
         texts = batch(documents["title"].to_list(), documents["body"].to_list())
         days = documents["published_at"].dt.epoch("d").fill_null(NO_DATE).cast(pl.Int64).to_numpy()
         found = matches(lexis, texts)
-        spans = self.resolver.spans(lexis, texts, found, days)
+        is_word = lexis.row_layer[found.row] == LEXICON
+        spans, words = self.resolver.spans(lexis, texts, found.take(~is_word), days), found.take(is_word)
         has_title = (documents["title"].str.len_bytes() > 0).to_numpy()
         focus = focus_countries(texts, spans, has_title, self.names)
         focus = focus.with_columns(documents[focus["doc"]].select("_n", "article_id"))
         mentions = self._mention_frame(documents, lexis, texts, spans)
-        return mentions, focus, self._topics(documents, lexis, texts, found, spans, has_title)
+        return mentions, focus, self._topics(documents, lexis, texts, words, spans, has_title)
 
     def _mention_frame(self, documents: pl.DataFrame, lexis: Lexis, texts: Batch, spans: Spans) -> pl.DataFrame:
         field, start, end = texts.offsets(spans.start, spans.end)
@@ -163,9 +164,9 @@ class Tagger:
     # -- topics -------------------------------------------------------------------------------------------------------
 
     def _topics(
-        self, documents: pl.DataFrame, lexis: Lexis, texts: Batch, found: Matches, spans: Spans, has_title: Bools
+        self, documents: pl.DataFrame, lexis: Lexis, texts: Batch, words: Matches, spans: Spans, has_title: Bools
     ) -> pl.DataFrame:
-        facts, fact_end = self._facts(lexis, texts, found, spans, has_title)
+        facts, fact_end = self._facts(lexis, texts, words, spans, has_title)
         hits = self.rules.hits(facts)
         doc, topic, score = self.rules.scores(hits, facts)
         which, rule, fact = self.rules.evidence(hits, facts, doc, topic)
@@ -193,17 +194,17 @@ class Tagger:
         )
         return tags.join(evidence, on="n", how="left", maintain_order="left")
 
-    def _facts(self, lexis: Lexis, texts: Batch, found: Matches, spans: Spans, has_title: Bools) -> tuple[Facts, Ints]:
-        said = np.flatnonzero(lexis.row_kind[found.row] == KIND["concept"])
-        concept = self.concept_atom[lexis.row_entity[found.row[said]]]
+    def _facts(self, lexis: Lexis, texts: Batch, words: Matches, spans: Spans, has_title: Bools) -> tuple[Facts, Ints]:
+        said, concept = lexis.concepts.expand(words.row)
+        concept = self.concept_atom[concept]
         said, concept = said[concept >= 0], concept[concept >= 0]
         of_country = (spans.kind <= KIND["place"]) | (spans.kind == KIND["role"])
         countries = self.country_atoms.expand(np.where(of_country, spans.country, 0))
         is_actor = (spans.kind >= KIND["organisation"]) & (spans.entity < len(self.concept_atom))
         actors = self.actor_atoms.expand(np.where(is_actor, spans.entity, 0))
         atom = np.concatenate((concept, countries[1], actors[1]))
-        start = np.concatenate((found.start[said], spans.start[countries[0]], spans.start[actors[0]]))
-        end = np.concatenate((found.end[said], spans.end[countries[0]], spans.end[actors[0]]))
+        start = np.concatenate((words.start[said], spans.start[countries[0]], spans.start[actors[0]]))
+        end = np.concatenate((words.end[said], spans.end[countries[0]], spans.end[actors[0]]))
         order = np.argsort(start, kind="stable")
         atom, start, end = atom[order], start[order], end[order]
         sentence = np.searchsorted(texts.sentence_start, start, "right") - 1

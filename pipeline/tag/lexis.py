@@ -73,6 +73,7 @@ class _Builder:
     strings: dict[bytes, int] = field(default_factory=dict)
     singles: list[tuple[int, int]] = field(default_factory=list)
     phrases: Phrases = field(default_factory=Phrases)
+    concepts: list[tuple[int, int]] = field(default_factory=list)
 
     def langs(self, cell: str) -> list[str]:
         """The languages of a seed line that are compiled here."""
@@ -95,6 +96,18 @@ class _Builder:
                 self.singles.append((string, number))
             else:
                 self.phrases.add(parts, string, number)
+
+    def bundle(self, rows: Iterable[tuple[Row, list[Form]]]) -> None:
+        """Add topic words: a form that stands in several concepts is one row, with all of them in `concepts`."""
+        bundles: dict[tuple[Form, int], tuple[Row, dict[int, None]]] = {}
+        for row, forms in rows:
+            for form in forms:
+                _, concepts = bundles.setdefault((form, row.kind), (row, {}))
+                concepts[row.entity] = None
+        for (form, _), (row, concepts) in bundles.items():
+            number = len(self.rows)
+            self.concepts += [(number, concept) for concept in concepts]
+            self.add(row, [form])
 
     def line(
         self, r: Mapping[str, str], layer: int, kind: str, entity: str, country: str | None, name: str
@@ -125,9 +138,11 @@ class Lexis:
     def __init__(self, tables: Mapping[str, pl.DataFrame], names: Names, lang: str | None = None) -> None:
         classes = patterns.declensions(tables["declension"].iter_rows(named=True))
         builder = _Builder(lang, names, classes)
-        for rows in (_place_rows, _actor_rows, _lexicon_rows):
-            for row, forms in rows(builder, tables):
+        rows = [*_place_rows(builder, tables), *_actor_rows(builder, tables)]
+        for row, forms in rows:
+            if row.layer != LEXICON:  # guards of all layers stand here too
                 builder.add(row, forms)
+        builder.bundle([*((row, forms) for row, forms in rows if row.layer == LEXICON), *_lexicon_rows(builder, tables)])
         self._freeze(builder)
 
     def _freeze(self, b: _Builder) -> None:
@@ -139,6 +154,7 @@ class Lexis:
         self.row_n_more, self.row_capital, self.row_capital2 = forms[:3]
         self.row_before, self.row_after = forms[3].astype(bool), forms[4].astype(bool)
         self.row_lead, self.row_core = forms[5], forms[6]
+        self.concepts = csr(b.concepts, len(b.rows))
         self.strings = list(b.strings)
         self.n_strings = len(b.strings)
         self.singles = csr(b.singles, self.n_strings)

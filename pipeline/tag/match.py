@@ -206,10 +206,10 @@ def candidates(lexis: Lexis, texts: Batch) -> Matches:
 def _scan(lexis: Lexis, texts: Batch) -> tuple[Ints, Ints, Ints, Ints]:
     """(string, start of the word, end of the match, end of the word)."""
     found = lexis.automaton.find_matches_as_indexes(texts.folded, overlapping=True)
-    flat = np.fromiter(itertools.chain.from_iterable(found), np.int64, 3 * len(found)).reshape(-1, 3)
-    string, start = flat[:, 0], flat[:, 1] + 1
+    string, start, end = np.fromiter(itertools.chain.from_iterable(found), np.int64, 3 * len(found)).reshape(-1, 3).T.copy()
+    start += 1
     is_closed = lexis.string_is_closed[string]
-    end = flat[:, 2] - is_closed
+    end -= is_closed
     word_end = end.copy()
     still_open = np.flatnonzero(~is_closed)
     word_end[still_open] = texts.gaps[np.searchsorted(texts.gaps, end[still_open])]

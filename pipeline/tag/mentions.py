@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.tag.arrays import Bools, Ints
-from pipeline.tag.lexis import KIND, LEXICON, Lexis, Names
+from pipeline.tag.lexis import KIND, Lexis, Names
 from pipeline.tag.match import Batch, Matches
 from pipeline.tag.offices import Offices
 from pipeline.text import SPACE
@@ -49,10 +49,9 @@ class Resolver:
         self._office: dict[tuple[int, int], tuple[int, int, int]] = {}  # (title, holder): role, its number, country
 
     def spans(self, lexis: Lexis, texts: Batch, found: Matches, days: Ints) -> Spans:
-        """All mentions, by position. `days`: day of publication of each document (days since 1970, or NO_DATE)."""
+        """All mentions, by position, of what was found in the layers of names; `days` is the day of each document or NO_DATE."""
         kind = lexis.row_kind[found.row]
-        is_name = (lexis.row_layer[found.row] != LEXICON) & (kind < KIND["role"])
-        names = found.take(is_name & _has_full_name(lexis, texts, found))
+        names = found.take((kind < KIND["role"]) & _has_full_name(lexis, texts, found))
         kind, country = lexis.row_kind[names.row], lexis.row_country[names.row].copy()
         people = np.flatnonzero(kind == KIND["person"])
         number = self.person_number[lexis.row_entity[names.row[people]]]

@@ -193,10 +193,12 @@ class _Evaluation:
 
     def _near(self, node: Node) -> Bools:
         facts = self.facts
-        left, right = (self._matches(arg) for arg in node.args)
-        held = np.zeros(facts.n_sentences, bool)
-        if not len(left) or not len(right):
+        held = self(node.args[0]) & self(node.args[1])
+        if not held.any():
             return held
+        left, right = (self._matches(arg) for arg in node.args)
+        left, right = left[held[facts.sentence[left]]], right[held[facts.sentence[right]]]
+        held = np.zeros(facts.n_sentences, bool)
         at = np.searchsorted(facts.start[right], facts.start[left])
         for step in (-1, 0, 1):
             other = right[np.clip(at + step, 0, len(right) - 1)]

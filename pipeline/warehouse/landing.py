@@ -27,10 +27,18 @@ def sync_seeds(store: Store, seeds: Seeds) -> None:
     if store.meta("seed_tables") == stamp:
         return
     with store.transaction():
+        _forget_old_addresses(store, frames["feed"])
         for name, frame in frames.items():
             store.run(f"delete from {name}")
             store.append(name, frame)
         store.set_meta("seed_tables", stamp)
+
+
+def _forget_old_addresses(store: Store, feeds: pl.DataFrame) -> None:
+    """A feed whose address was edited in the catalogue begins anew at the new one, at once."""
+    old = store.read("select feed_id, url as old_url from feed")
+    moved = feeds.join(old, on="feed_id").filter(pl.col("url") != pl.col("old_url")).select("feed_id")
+    store.delete("feed_state", moved)
 
 
 def _seed_frames(seeds: Seeds) -> dict[str, pl.DataFrame]:
