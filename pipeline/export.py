@@ -17,7 +17,7 @@ MARTS = {
     "mentions": "select * exclude (version) from mention order by article_id, field, char_start, entity_id",
     "feed_health": "select * from feed_health order by feed_id",
 }
-_DANGEROUS = r"^[=+\-@\t\r\n]"
+_DANGEROUS = r"^[\s\ufeff]*[=+\-@＝＋－＠]|^[\t\r\n]"  # some spreadsheets skip blanks, and read full-width signs as signs
 
 
 def harmless(frame: pl.DataFrame) -> pl.DataFrame:

@@ -110,7 +110,7 @@ def check(seeds: Seeds, check_rule: CheckRule) -> list[Problem]:
     tables = seeds.tables
     return sorted({
         *_keys(tables), *_cells(tables), *_foreign_keys(tables), *_pattern_problems(tables), *_examples(tables),
-        *_role_dates(tables), *_rules(tables, check_rule), *_addresses(tables),
+        *_role_dates(tables), *_never_matching(tables), *_rules(tables, check_rule), *_addresses(tables),
     })  # fmt: skip
 
 
@@ -196,6 +196,41 @@ def _pattern_problems(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:
                         yield Problem(row["_file"], row["_line"], f"`{pattern}` is already a name of {other[0]} ({other[1]})")
             if not patterns.split(row["patterns"] or ""):
                 yield Problem(row["_file"], row["_line"], "`patterns` is empty")
+
+
+def _never_matching(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:
+    """Names that lose to the same name of somebody else, and starred patterns that swallow another's name."""
+    classes = patterns.declensions(tables["declension"].iter_rows(named=True))
+    certain = {"country": 0, "place": 1, "demonym": 2, "adjective": 3}
+    lines = [
+        (certain[r["kind"]], "place", r["entity_id"], r)
+        for r in tables["gazetteer"].iter_rows(named=True)
+        if r["kind"] in certain
+    ]
+    lines += [(0, "actor", r["actor_id"], r) for r in tables["actor_alias"].iter_rows(named=True) if r["when"] != "full"]
+    owner: dict[tuple[str, str, patterns.Form], tuple[str, str]] = {}
+    stars: dict[tuple[str, str, bytes], tuple[str, str, int]] = {}
+    for _, layer, entity, r in sorted(lines, key=lambda line: (line[0], line[3]["_file"], line[3]["_line"])):
+        here = f"{r['_file']}:{r['_line']}"
+        for pattern, lang in itertools.product(patterns.split(r["patterns"] or ""), (r["lang"] or "").split("|")):
+            try:
+                forms = patterns.expand(pattern, lang, classes)
+            except (SeedError, KeyError):
+                continue  # said elsewhere
+            owners = [owner.setdefault((layer, lang, form), (entity, here)) for form in forms]
+            if all(other[0] != entity for other in owners):
+                yield Problem(r["_file"], r["_line"], f"`{pattern}` can never match: it is {owners[0][0]} ({owners[0][1]})")
+            for form in forms:
+                last = form.parts[-1]
+                if len(form.parts) == 1 and last.n_more:
+                    stars[layer, lang, last.text] = (entity, here, last.n_more)
+    for (layer, lang, form), (entity, here) in owner.items():
+        text = form.parts[0].text
+        for size in range(3, len(text)) if len(form.parts) == 1 and not form.parts[0].n_more else ():
+            found = stars.get((layer, lang, text[:size]))
+            if found and found[0] != entity and len(text) - size <= found[2] and b" " not in text[size:]:
+                file, line = found[1].rsplit(":", 1)
+                yield Problem(file, int(line), f"a starred pattern swallows a name of {entity} ({here})")
 
 
 def _examples(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:

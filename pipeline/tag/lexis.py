@@ -185,7 +185,9 @@ def _actor_rows(b: _Builder, tables: Mapping[str, pl.DataFrame]) -> Rows:
     for r in tables["actor_alias"].iter_rows(named=True):
         actor = actors[r["actor_id"]]
         for row, forms in b.line(r, ACTOR, actor["kind"], actor["actor_id"], actor["country_code"], actor["actor_id"]):
-            yield row._replace(needs_full=r["when"] == "full"), forms
+            if r["when"] == "full":  # whoever needs no full name goes first
+                row = row._replace(needs_full=True, priority=row.priority + 1)
+            yield row, forms
     connectors: dict[str, list[str]] = {}
     titles = tables["title"]
     for r in titles.filter(pl.col("title_id") == "_of").iter_rows(named=True):

@@ -235,7 +235,7 @@ def _neighbours(lexis: Lexis, texts: Batch, found: Matches) -> Matches:
 
 
 def resolve(lexis: Lexis, found: Matches) -> Matches:
-    """Leftmost-longest inside each layer; on one span the best priority wins, topic words all stay."""
+    """Leftmost-longest inside each layer; on one span the best priority wins, but topic words and shared surnames all stay."""
     layer = lexis.row_layer[found.row]
     width = np.minimum(found.end - found.start, 1023)
     order = np.argsort((((layer << 40 | found.start) << 10 | (1023 - width)) << 4 | lexis.row_priority[found.row]), kind="stable")
@@ -249,7 +249,8 @@ def resolve(lexis: Lexis, found: Matches) -> Matches:
     kept = _leftmost(start[first], end[first])
     group = np.cumsum(~same) - 1
     guarded = (lexis.row_priority[found.row[first]] == 0)[group]
-    keep = kept[group] & (~same | ((layer == LEXICON) & ~guarded))
+    together = (layer == LEXICON) | lexis.row_needs_full[found.row]
+    keep = kept[group] & (~same | (together & ~guarded))
     return found.take(keep)
 
 

@@ -52,6 +52,7 @@ class Resolver:
         """All mentions, by position, of what was found in the layers of names; `days` is the day of each document or NO_DATE."""
         kind = lexis.row_kind[found.row]
         names = found.take((kind < KIND["role"]) & _has_full_name(lexis, texts, found))
+        names = names.take(_first_of_each(lexis, names))
         kind, country = lexis.row_kind[names.row], lexis.row_country[names.row].copy()
         people = np.flatnonzero(kind == KIND["person"])
         number = self.person_number[lexis.row_entity[names.row[people]]]
@@ -130,6 +131,12 @@ class Resolver:
         start = np.where((after < 0) & (before >= 0), names.start[before], titles.start)
         end = np.where(after >= 0, names.end[after], base_end)
         return start, end, holder
+
+
+def _first_of_each(lexis: Lexis, names: Matches) -> Ints:
+    """Of several bearers of a surname named in full the first keeps the span: one name a span and layer."""
+    key = (names.start << 32 | names.end << 2) | lexis.row_layer[names.row]
+    return np.sort(np.unique(key, return_index=True)[1])
 
 
 def _has_full_name(lexis: Lexis, texts: Batch, found: Matches) -> Bools:
