@@ -47,6 +47,11 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:  # a disk that is full, a folder that may not be written to
+        if os.environ.get("BALKANWATCH_DEBUG"):
+            raise
+        err.print(f"[red]Error:[/] {escape(str(error.filename or 'the system'))}: {error.strerror}.")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -214,7 +219,7 @@ def export(data: Data = None) -> None:
 @app.command()
 def retag(data: Data = None) -> None:
     """Tag all history again with the seeds as they are now, and publish."""
-    from flows.run import compiled
+    from flows.tagging import compiled
     from pipeline.warehouse import Store, landing
 
     settings = _settings(data)
@@ -239,8 +244,7 @@ def tag(
     """Tag texts: one JSON line in, one JSON line out (docs/tag.md). Needs no server and no database."""
     from flows import explain as explaining
     from flows import tagging
-    from pipeline import seeds
-    from pipeline.tag import Tagger
+    from flows.tagging import compiled
 
     n_bad = 0
 
@@ -249,7 +253,7 @@ def tag(
         n_bad += 1
         err.print(f"line {number}: {escape(reason)}", highlight=False)
 
-    tagger = Tagger(seeds.load(_settings().seeds).tables)
+    tagger, *_ = compiled(_settings())
     with _lines(file) as lines:
         if explain:
             for one in tagging.good_lines(lines, complain):
@@ -349,8 +353,8 @@ def seeds_why(
 ) -> None:
     """Show every pattern that fits in a text: what counted, what a longer one hid, what a guard stopped."""
     from flows import explain
-    from pipeline import language, seeds
-    from pipeline.tag import Tagger
+    from flows.tagging import compiled
+    from pipeline import language
 
-    tagger = Tagger(seeds.load(_settings().seeds).tables)
+    tagger, *_ = compiled(_settings())
     out.print(explain.why(tagger, text, language.normalise_lang(lang) if lang else None))

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from flows.settings import Settings
+from flows.tagging import compiled
 from pipeline import export, fetch, language, normalise, parse, schedule, seeds, versions
 from pipeline.fetch import Policy, Request, RobotsCache
 from pipeline.schemas import ENTRY, PAGE, RELATIONS, conform
@@ -154,12 +155,6 @@ def run_monitor(
         return _finish(run)
 
 
-def compiled(settings: Settings) -> tuple[Tagger, str, seeds.Seeds]:
-    """The tagger, its tagging version (seeds and code), and the seed tables."""
-    tables = seeds.load(settings.seeds)
-    return Tagger(tables.tables), f"{tables.version}-{tagger_version()}", tables
-
-
 def _clear(spool: Path) -> None:
     """What a killed run left behind is of no use: its batches will be fetched again."""
     spool.mkdir(parents=True, exist_ok=True)
@@ -184,7 +179,7 @@ def _begin(run: Run, tables: seeds.Seeds) -> None:
 
 def _poll(run: Run) -> None:
     """Poll what is due: recorded feeds first, state after state and whatever the time, for they need no network; then the web."""
-    for _ in range(20):
+    while True:
         due = landing.due_feeds(run.store, datetime.now(UTC))
         recorded = due.filter(pl.col("kind") == "file")
         deadline = None if recorded.height else run.begun + run.max_seconds * POLL_SHARE
@@ -197,6 +192,8 @@ def _poll(run: Run) -> None:
         policy = dataclasses.replace(run.policy, deadline=deadline)
         for number, stem in run.fetch(requests, policy, run.robots, run.spool):
             _land_feeds(run, batches[number], stem)
+        if not recorded.height:
+            return
 
 
 def _by_host(frame: pl.DataFrame, size: int) -> Iterator[pl.DataFrame]:
@@ -318,18 +315,21 @@ def _frame(rows: list[dict[str, Any]], relation: str) -> pl.DataFrame:
 
 
 def _pages(run: Run) -> None:
-    """Fetch waiting pages, batch by batch, until none is due or the time is up."""
+    """Fetch waiting pages: recorded ones whatever the time, then the web's until none is due or the time is up."""
     done: set[str] = set()
-    while run.left() > 1:
+    while True:
         waiting = landing.waiting_pages(run.store, datetime.now(UTC), run.settings.page_batch * PAGE_TASKS)
         waiting = waiting.unique("article_id", keep="first", maintain_order=True)
-        if not waiting.height or done.issuperset(waiting["article_id"]):
+        recorded = waiting.filter(pl.col("url").str.starts_with("file:"))
+        waiting = recorded if recorded.height else waiting
+        if not waiting.height or done.issuperset(waiting["article_id"]) or (not recorded.height and run.left() <= 1):
             return
         run.report(f"fetching pages, {len(done)} done")
         done.update(waiting["article_id"])
         batches = list(_by_host(waiting, run.settings.page_batch))
         requests = [[Request(row["article_id"], "page", row["url"]) for row in b.iter_rows(named=True)] for b in batches]
-        for number, stem in run.fetch(requests, run.policy, run.robots, run.spool):
+        policy = dataclasses.replace(run.policy, deadline=None) if recorded.height else run.policy
+        for number, stem in run.fetch(requests, policy, run.robots, run.spool):
             _land_pages(run, batches[number], stem)
 
 

@@ -13,6 +13,8 @@ from pipeline.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = ROOT / "seeds"
+PREFIX = "BALKANWATCH_"
+NO_SETTINGS = {"CONFIG", "DEBUG", "CI", "HOME"}  # other variables with the prefix: this file, the command line, CI, prefect.yaml
 
 
 def _known_zone(name: str) -> str:
@@ -24,7 +26,7 @@ def _known_zone(name: str) -> str:
 class Settings(BaseSettings):
     """What can be set; ranges are checked when the program starts."""
 
-    model_config = SettingsConfigDict(env_prefix="BALKANWATCH_", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid")
 
     data: Path = ROOT / "data"
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "Europe/Belgrade"
@@ -57,6 +59,7 @@ class Settings(BaseSettings):
     @classmethod
     def read(cls, **overrides: Any) -> Self:
         """The settings in force; a wrong one raises SettingsError with one sentence that names it."""
+        _no_strangers(set(cls.model_fields))
         try:
             return cls(**{k: v for k, v in overrides.items() if v is not None})
         except ValidationError as error:
@@ -68,6 +71,16 @@ class Settings(BaseSettings):
             raise SettingsError(f"Setting `{name}` is {first['input']!r}, but it {_sentence(reason)}.") from None
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"{config_file()} is not valid TOML: {error}.") from None
+
+
+def _no_strangers(known: set[str]) -> None:
+    """A settings file that is not there and a variable that sets nothing are mistakes worth telling."""
+    if os.environ.get(f"{PREFIX}CONFIG") and not config_file().is_file():
+        raise SettingsError(f"There is no settings file {config_file()} ({PREFIX}CONFIG).")
+    for variable in sorted(os.environ):
+        name = variable.upper().removeprefix(PREFIX)
+        if variable.upper().startswith(PREFIX) and name.lower() not in known and name not in NO_SETTINGS:
+            raise SettingsError(f"There is no setting `{name.lower()}` ({variable} in the environment).")
 
 
 def config_file() -> Path:

@@ -9,11 +9,20 @@ from typing import Any
 
 import polars as pl
 
-from pipeline import language
+from flows.settings import Settings
+from pipeline import language, seeds
 from pipeline.schemas import DOCUMENT
-from pipeline.tag import Tagged, Tagger
+from pipeline.tag import Tagged, Tagger, tagger_version
 
 BATCH = 500  # lines
+
+
+def compiled(settings: Settings) -> tuple[Tagger, str, seeds.Seeds]:
+    """The tagger, its tagging version (seeds and code), and the seed tables."""
+    tables = seeds.load(settings.seeds)
+    tagged_by = f"{tables.version}-{tagger_version()}"
+    return Tagger(tables.tables, seeds.Cache(settings.data / ".cache", tagged_by)), tagged_by, tables
+
 
 Line = tuple[Any, str, str, str | None, datetime | None]  # id, title, text, lang, published_at
 

@@ -1,14 +1,20 @@
 """The seed files: read, validated with file and line, and given out as tables (docs/seeds.md has the formats)."""
 
+import contextlib
 import hashlib
 import itertools
 import re
+import shutil
+import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from pipeline import patterns
@@ -48,6 +54,7 @@ ALLOWED = {
 }
 
 
+Array = npt.NDArray[Any]
 CheckRule = Callable[[str, Collection[str]], list[str]]
 
 
@@ -103,6 +110,33 @@ def _table(folder: Path, name: str) -> pl.DataFrame:
         lines = pl.int_range(2, frame.height + 2).alias("_line")
         frames.append(frame.select(*columns, pl.lit(path.relative_to(folder).as_posix()).alias("_file"), lines))
     return pl.concat(frames)
+
+
+class Cache:
+    """Arrays compiled from the seeds, kept in files below a folder for as long as the version is the same.
+
+    `cache(key, make)` reads the file of the key, or makes it; a folder that can not be written to only costs time.
+    """
+
+    def __init__(self, folder: Path, version: str) -> None:
+        self._folder, self._version = folder, version
+
+    def __call__(self, key: str, make: Callable[[], Mapping[str, Array]]) -> Mapping[str, Array]:
+        path = self._folder / self._version / f"{key}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                return {name: kept[name] for name in kept.files}
+        except (OSError, ValueError, zipfile.BadZipFile):
+            made = make()
+        with contextlib.suppress(OSError):
+            for old in self._folder.glob("*"):
+                if old.name != self._version:
+                    shutil.rmtree(old, ignore_errors=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as temporary:
+                np.savez(temporary, **made)  # type: ignore[arg-type]
+            Path(temporary.name).replace(path)
+        return made
 
 
 def check(seeds: Seeds, check_rule: CheckRule) -> list[Problem]:

@@ -9,7 +9,7 @@ given.
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from pipeline.patterns import LANGS
 from pipeline.schemas import DOCUMENT, RELATIONS, SPAN, conform
 from pipeline.tag.arrays import Bools, Csr, Ints, csr
 from pipeline.tag.focus import focus_countries
-from pipeline.tag.lexis import KIND, KINDS, LEXICON, Lexis, Names
+from pipeline.tag.lexis import KIND, KINDS, LEXICON, Lexis, Names, State, compiled
 from pipeline.tag.match import Batch, Matches, batch, candidates, matches, resolve
 from pipeline.tag.mentions import Resolver, Spans
 from pipeline.tag.offices import NO_DATE
@@ -33,7 +33,10 @@ LAYER_NAMES = ["place", "actor", "lexicon"]
 FIELDS, KIND_NAMES = pl.Series(["title", "body"]), pl.Series(KINDS)
 IDS = (  # what may stand in a result
     ("country", "code"), ("gazetteer", "entity_id"), ("actor", "actor_id"), ("title", "title_id"), ("lexicon", "concept_id"),
+    ("guard", "yields_entity"), ("gazetteer", "lang"), ("guard", "lang"), ("actor_alias", "lang"), ("title", "lang"),
+    ("lexicon", "lang"),
 )  # fmt: skip
+Kept = Callable[[str, Callable[[], State]], State]
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,15 @@ def tagger_version() -> str:
 
 
 class Tagger:
-    """The compiled seeds. `tables` are the seed files by name, as `pipeline.seeds.load` gives them."""
+    """The compiled seeds. `tables` are the seed files by name, as `pipeline.seeds.load` gives them.
 
-    def __init__(self, tables: Mapping[str, pl.DataFrame]) -> None:
-        self._tables, self._lexis = tables, dict[str | None, Lexis]()
+    `kept(key, make)` may return the arrays that `make()` gave for the same key and the same seeds at another time.
+    """
+
+    def __init__(self, tables: Mapping[str, pl.DataFrame], kept: Kept = lambda _, make: make()) -> None:
+        self._tables, self._kept, self._lexis = tables, kept, dict[str | None, Lexis]()
         self.names = Names()
-        for table, column in IDS:
+        for table, column in IDS:  # all at once, so that kept arrays mean the same everywhere
             for name in tables[table][column]:
                 self.names.number(name)
         self.rules = Rules(tables["rule"], tables["topic"])
@@ -76,7 +82,7 @@ class Tagger:
 
         def atoms(sign: str, ids: Mapping[str, list[str]]) -> Csr:
             named = ((self.names.number(id_), f"{sign}{name}") for id_, more in ids.items() for name in (id_, *more))
-            return csr(((id_, number[atom]) for id_, atom in named if atom in number), n)
+            return csr([(id_, number[atom]) for id_, atom in named if atom in number], n)
 
         self.country_atoms = atoms("@", groups)
         self.actor_atoms = atoms("#", {actor: [kind] for actor, kind in category.items()})
@@ -85,7 +91,7 @@ class Tagger:
         """The seeds compiled for a language (None: for texts of unknown language, all of them), when first needed."""
         key = lang if lang in LANGS else None
         if key not in self._lexis:
-            self._lexis[key] = Lexis(self._tables, self.names, key)
+            self._lexis[key] = Lexis(self._kept(key or "all", lambda: compiled(self._tables, self.names, key)))
         return self._lexis[key]
 
     def tag(self, documents: pl.DataFrame) -> Tagged:

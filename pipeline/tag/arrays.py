@@ -1,6 +1,5 @@
 """Lists of lists as two arrays, the one data structure that all of the tagger shares."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,9 +21,9 @@ class Csr(NamedTuple):
         return which, self.values[at]
 
 
-def csr(pairs: Iterable[tuple[int, int]], n_keys: int) -> Csr:
+def csr(pairs: npt.ArrayLike, n_keys: int) -> Csr:
     """A Csr from (key, value) pairs, values in the given order."""
-    array = np.array(list(pairs), np.int64).reshape(-1, 2)
+    array = np.asarray(pairs, np.int64).reshape(-1, 2)
     order = np.argsort(array[:, 0], kind="stable")
     start = np.searchsorted(array[order, 0], np.arange(n_keys + 1))
     return Csr(start.astype(np.int64), array[order, 1])
@@ -35,3 +34,13 @@ def ranges(low: Ints, high: Ints) -> tuple[Ints, Ints]:
     counts = high - low
     which = np.repeat(np.arange(len(low)), counts)
     return which, low[which] + np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def lines(texts: list[bytes]) -> npt.NDArray[np.uint8]:
+    """Texts without line breaks as one array of bytes."""
+    return np.frombuffer(b"\n".join(texts), np.uint8)
+
+
+def unlined(array: npt.NDArray[np.uint8]) -> list[bytes]:
+    """What `lines` was given."""
+    return array.tobytes().split(b"\n") if len(array) else []

@@ -6,17 +6,18 @@ trie of parts that `match` walks by position. All columns are arrays, so that ma
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ahocorasick_rs
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from pipeline import patterns
 from pipeline.errors import SeedError
 from pipeline.patterns import Form
-from pipeline.tag.arrays import Ints, csr
-from pipeline.tag.phrases import Phrases
+from pipeline.tag.arrays import Ints, csr, lines, unlined
+from pipeline.tag.phrases import PhraseLists, Phrases, anchor
 
 PLACE, ACTOR, LEXICON = 0, 1, 2
 LAYERS = {"place": (PLACE,), "actor": (ACTOR,), "lexicon": (LEXICON,), "all": (PLACE, ACTOR, LEXICON)}
@@ -72,7 +73,7 @@ class _Builder:
     rules: list[str] = field(default_factory=list)
     strings: dict[bytes, int] = field(default_factory=dict)
     singles: list[tuple[int, int]] = field(default_factory=list)
-    phrases: Phrases = field(default_factory=Phrases)
+    phrases: PhraseLists = field(default_factory=PhraseLists)
     concepts: list[tuple[int, int]] = field(default_factory=list)
 
     def langs(self, cell: str) -> list[str]:
@@ -91,7 +92,7 @@ class _Builder:
             number = len(self.rows)
             self.rows.append(row)
             self.row_form.append((parts[0].n_more, capitals[0], capitals[1], form.before, form.after, form.lead, form.core))
-            string = self.string(parts[self.phrases.anchor(parts)])
+            string = self.string(parts[anchor(parts)])
             if len(parts) == 1:
                 self.singles.append((string, number))
             else:
@@ -129,37 +130,47 @@ class _Builder:
             yield row, list(forms)
 
 
+State = Mapping[str, npt.NDArray[Any]]
+
+
+def compiled(tables: Mapping[str, pl.DataFrame], names: Names, lang: str | None) -> State:
+    """The seeds compiled for texts of one language, or (None) of all: plain arrays, fit to be kept in a file."""
+    b = _Builder(lang, names, patterns.declensions(tables["declension"].iter_rows(named=True)))
+    rows = [*_place_rows(b, tables), *_actor_rows(b, tables)]
+    for row, forms in rows:
+        if row.layer != LEXICON:  # guards of all layers stand here too
+            b.add(row, forms)
+    b.bundle([*((row, forms) for row, forms in rows if row.layer == LEXICON), *_lexicon_rows(b, tables)])
+    return {
+        "rows": np.array(b.rows, np.int32).reshape(-1, len(Row._fields)),
+        "forms": np.array(b.row_form, np.int32).reshape(-1, 7),
+        "rules": lines([rule.encode() for rule in b.rules]),
+        "strings": lines(list(b.strings)),
+        "singles": np.array(b.singles, np.int32).reshape(-1, 2),
+        "concepts": np.array(b.concepts, np.int32).reshape(-1, 2),
+        **b.phrases.state(),
+    }
+
+
 class Lexis:
-    """The seeds compiled for texts of one language, or (None) of all.
+    """What `compiled` made, ready for matching.
 
     Columns named `row_*` have one value a row; `strings` are what the automaton looks for.
     """
 
-    def __init__(self, tables: Mapping[str, pl.DataFrame], names: Names, lang: str | None = None) -> None:
-        classes = patterns.declensions(tables["declension"].iter_rows(named=True))
-        builder = _Builder(lang, names, classes)
-        rows = [*_place_rows(builder, tables), *_actor_rows(builder, tables)]
-        for row, forms in rows:
-            if row.layer != LEXICON:  # guards of all layers stand here too
-                builder.add(row, forms)
-        builder.bundle([*((row, forms) for row, forms in rows if row.layer == LEXICON), *_lexicon_rows(builder, tables)])
-        self._freeze(builder)
-
-    def _freeze(self, b: _Builder) -> None:
-        self.rule_ids = pl.Series(b.rules, dtype=pl.String)
-        columns = np.array(b.rows, np.int64).reshape(-1, len(Row._fields)).T
-        self.row_rule, self.row_layer, self.row_kind, self.row_entity, self.row_country, self.row_priority = columns[:6]
-        self.row_tail, self.row_needs_full, self.row_lang = columns[6], columns[7].astype(bool), columns[8]
-        forms = np.array(b.row_form, np.int64).reshape(-1, 7).T
+    def __init__(self, state: State) -> None:
+        self.rule_ids = pl.Series([rule.decode() for rule in unlined(state["rules"])], dtype=pl.String)
+        rows = state["rows"].astype(np.int64).T
+        self.row_rule, self.row_layer, self.row_kind, self.row_entity, self.row_country, self.row_priority = rows[:6]
+        self.row_tail, self.row_needs_full, self.row_lang = rows[6], rows[7].astype(bool), rows[8]
+        forms = state["forms"].astype(np.int64).T
         self.row_n_more, self.row_capital, self.row_capital2 = forms[:3]
         self.row_before, self.row_after = forms[3].astype(bool), forms[4].astype(bool)
         self.row_lead, self.row_core = forms[5], forms[6]
-        self.concepts = csr(b.concepts, len(b.rows))
-        self.strings = list(b.strings)
-        self.n_strings = len(b.strings)
-        self.singles = csr(b.singles, self.n_strings)
-        self.phrases = b.phrases
-        self.phrases.freeze(self.n_strings)
+        self.strings = unlined(state["strings"])
+        self.singles = csr(state["singles"], len(self.strings))
+        self.concepts = csr(state["concepts"], rows.shape[1])
+        self.phrases = Phrases(state, len(self.strings))
         self.string_is_closed = np.array([string.endswith(b" ") for string in self.strings], bool)
         self.automaton = ahocorasick_rs.BytesAhoCorasick(self.strings, implementation=ahocorasick_rs.Implementation.ContiguousNFA)
 

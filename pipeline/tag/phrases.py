@@ -5,55 +5,66 @@ are compared with the buffer, eight letters at a time for all phrases at once: s
 anchor stands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.patterns import Part
-from pipeline.tag.arrays import Bools, Csr, Ints, csr
+from pipeline.tag.arrays import Bools, Csr, Ints, csr, lines, unlined
 
 _CHUNK = 8
 
 
-class Phrases:
-    """All phrases of a Lexis; each knows its anchor string, its row, and its other parts from the anchor outwards."""
+def anchor(parts: Sequence[Part]) -> int:
+    """Which part of a phrase to look for."""
+    return max(range(len(parts)), key=lambda i: len(parts[i].text))
+
+
+class PhraseLists:
+    """Phrases being collected; each knows its anchor string, its row, and its other parts from the anchor outwards."""
 
     def __init__(self) -> None:
         self._parts: dict[Part, int] = {}
-        self._anchored: list[tuple[int, int]] = []
-        self._rows: list[int] = []
-        self._n_more: list[int] = []
-        self._sides: tuple[list[list[int]], list[list[int]]] = ([], [])  # right, left
-
-    @staticmethod
-    def anchor(parts: Sequence[Part]) -> int:
-        """Which part of a phrase to look for."""
-        return max(range(len(parts)), key=lambda i: len(parts[i].text))
+        self._phrases: list[tuple[int, int, int]] = []  # string, row, n_more of the anchor
+        self._right: list[list[int]] = []
+        self._left: list[list[int]] = []
 
     def add(self, parts: Sequence[Part], string: int, row: int) -> None:
         """A phrase whose anchor is the automaton's `string`."""
-        at = self.anchor(parts)
+        at = anchor(parts)
         numbers = [self._parts.setdefault(part._replace(capitals=()), len(self._parts)) for part in parts]
-        self._anchored.append((string, len(self._rows)))
-        self._rows.append(row)
-        self._n_more.append(parts[at].n_more)
-        self._sides[0].append(numbers[at + 1 :])
-        self._sides[1].append(numbers[:at][::-1])
+        self._phrases.append((string, row, parts[at].n_more))
+        self._right.append(numbers[at + 1 :])
+        self._left.append(numbers[:at][::-1])
 
-    def freeze(self, n_strings: int) -> None:
-        """Turn lists into arrays; nothing can be added afterwards."""
-        self.anchored: Csr = csr(self._anchored, n_strings)
-        self.row = np.array(self._rows, np.int64)
-        self.n_more = np.array(self._n_more, np.int64)
-        self.right, self.left = (_padded(side) for side in self._sides)
-        parts = list(self._parts)
-        self.part_length = np.array([len(part.text) for part in parts], np.int64)
-        self.part_n_more = np.array([part.n_more for part in parts], np.int64)
-        self.part_n_words = np.array([part.text.count(b" ") + 1 for part in parts], np.int64)
-        width = max((-(-len(part.text) // _CHUNK) for part in parts), default=1)
-        texts = b"".join(part.text.ljust(width * _CHUNK, b"\0") for part in parts)
-        masks = b"".join((b"\xff" * len(part.text)).ljust(width * _CHUNK, b"\0") for part in parts)
-        self.part_chunks = np.frombuffer(texts, np.uint64).reshape(-1, width)
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Plain arrays for `Phrases`."""
+        return {
+            "phrases": np.array(self._phrases, np.int32).reshape(-1, 3),
+            "right": _padded(self._right),
+            "left": _padded(self._left),
+            "part_texts": lines([part.text for part in self._parts]),
+            "part_n_more": np.array([part.n_more for part in self._parts], np.int32),
+        }
+
+
+class Phrases:
+    """All phrases of a Lexis."""
+
+    def __init__(self, state: Mapping[str, npt.NDArray[Any]], n_strings: int) -> None:
+        string, self.row, self.n_more = state["phrases"].astype(np.int64).T
+        self.anchored: Csr = csr(np.column_stack((string, np.arange(len(string)))), n_strings)
+        self.right, self.left = state["right"].astype(np.int64), state["left"].astype(np.int64)
+        texts = unlined(state["part_texts"])
+        self.part_length = np.array([len(text) for text in texts], np.int64)
+        self.part_n_more = state["part_n_more"].astype(np.int64)
+        self.part_n_words = np.array([text.count(b" ") + 1 for text in texts], np.int64)
+        width = max((-(-len(text) // _CHUNK) for text in texts), default=1)
+        chunks = b"".join(text.ljust(width * _CHUNK, b"\0") for text in texts)
+        masks = b"".join((b"\xff" * len(text)).ljust(width * _CHUNK, b"\0") for text in texts)
+        self.part_chunks = np.frombuffer(chunks, np.uint64).reshape(-1, width)
         self.part_masks = np.frombuffer(masks, np.uint64).reshape(-1, width)
 
     def matches(self, folded: bytes, gaps: Ints, string: Ints, start: Ints, end: Ints, word_end: Ints) -> tuple[Ints, Ints, Ints]:
@@ -104,7 +115,7 @@ class Phrases:
         return good
 
 
-def _padded(lists: list[list[int]]) -> Ints:
-    """Rows of equal length, filled up with -1; at least one column."""
+def _padded(lists: list[list[int]]) -> npt.NDArray[np.int32]:
+    """Rows of equal length, filled up with -1."""
     width = max((len(one) for one in lists), default=0)
-    return np.array([one + [-1] * (width - len(one)) for one in lists], np.int64).reshape(len(lists), width)
+    return np.array([one + [-1] * (width - len(one)) for one in lists], np.int32).reshape(len(lists), width)
