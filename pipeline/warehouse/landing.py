@@ -86,7 +86,10 @@ def waiting_pages(store: Store, now: datetime, limit: int) -> pl.DataFrame:
             join feed f using (feed_id)
             where e.page_state = 'waiting' and e.next_try_at <= $now
         )
-        select * exclude (nth, first_seen_at) from waiting order by url not like 'file:%', nth, first_seen_at, article_id limit $limit
+        select * exclude (nth, first_seen_at)
+        from waiting
+        order by url not like 'file:%', nth, first_seen_at, article_id
+        limit $limit
         """,
         now=now,
         limit=limit,
