@@ -38,8 +38,8 @@ COLUMNS: dict[str, tuple[str, int]] = {
 }
 FILES = {
     "gazetteer": ("gazetteer/*.csv", "generated/*.csv"),
-    "lexicon": ("lexicon*.csv", "lexicon/*.csv"),
-    "rule": ("rule*.csv", "rule/*.csv"),
+    "lexicon": ("lexicon/*.csv",),
+    "rule": ("rule/*.csv",),
 }
 TAGGING = ("declension", "country", "gazetteer", "guard", "actor", "actor_alias", "title", "role", "topic", "lexicon", "rule")
 ALLOWED = {

@@ -15,6 +15,8 @@ from pipeline.errors import SeedError
 from pipeline.tag.arrays import Bools, Csr, Ints, csr, ranges
 
 _TOKEN = re.compile(r"\s*([@#]?\w+|[(),])")
+LEAD, PASSING = 1.5, 0.75
+LONG_TEXT, LEAD_SENTENCES = 12, 3
 FUNCTIONS = ("all", "any", "not", "near", "doc")
 
 
@@ -126,10 +128,15 @@ class Rules:
     def scores(self, hits: Hits, facts: Facts) -> tuple[Ints, Ints, np.ndarray]:
         """(document, topic, score from 0 to 1) at or above the topic's threshold.
 
-        A rule counts for at most three sentences of a document, each time half; a lead sentence counts half as much again.
+        A rule counts for at most three sentences of a document, each time half; a lead sentence counts half as much again,
+        one further down a long text a quarter less.
         """
         doc = facts.sentence_doc[hits.sentence]
-        weight = np.minimum(self.weight[hits.rule] * np.where(facts.is_lead[hits.sentence], 1.5, 1.0), 0.95)
+        first = np.searchsorted(facts.sentence_doc, doc)
+        length = np.searchsorted(facts.sentence_doc, doc, "right") - first
+        in_passing = (length > LONG_TEXT) & (hits.sentence - first > LEAD_SENTENCES)
+        place = np.where(facts.is_lead[hits.sentence], LEAD, np.where(in_passing, PASSING, 1.0))
+        weight = np.minimum(self.weight[hits.rule] * place, 0.95)
         order = np.lexsort((-weight, hits.rule, doc))
         doc, rule, weight = doc[order], hits.rule[order], weight[order]
         new = np.concatenate(([True], (doc[1:] != doc[:-1]) | (rule[1:] != rule[:-1])))[: len(doc)]
