@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - names in Cyrillic and Greek are the point
 """Write seeds/generated/country_name.csv: the names of all countries in all our languages, from CLDR.
 
     python scripts/build_countries.py [seeds]

@@ -100,7 +100,7 @@ class Hits(NamedTuple):
 
 
 class Rules:
-    """The compiled rule.csv and topic.csv."""
+    """The compiled rules and topics."""
 
     def __init__(self, rules: pl.DataFrame, topics: pl.DataFrame) -> None:
         self.topic_id = topics["topic_id"]
