@@ -139,12 +139,14 @@ def speed(size: int) -> None:
     say("signatures an article, ms", (time.perf_counter() - began) / base.height * 1_000)
     draw = np.random.default_rng(3)
     n = max(size - some.height, 0)
-    more = pl.DataFrame({
-        "article_id": [f"x{i}" for i in range(n)],
-        "published_at": pl.Series(draw.integers(0, 3 * 86_400_000_000, n)).cast(pl.Duration("us")) + START,
-        "text_hash": draw.integers(0, 1 << 63, n, dtype=np.uint64),
-        "bands": pl.Series(draw.integers(0, 1 << 32, (n, dedup.BANDS), dtype=np.uint32)).arr.to_list(),
-    })
+    more = pl.DataFrame(
+        {
+            "article_id": [f"x{i}" for i in range(n)],
+            "published_at": pl.Series(draw.integers(0, 3 * 86_400_000_000, n)).cast(pl.Duration("us")) + START,
+            "text_hash": draw.integers(0, 1 << 63, n, dtype=np.uint64),
+            "bands": pl.Series(draw.integers(0, 1 << 32, (n, dedup.BANDS), dtype=np.uint32)).arr.to_list(),
+        }
+    )
     old = pl.concat([some, schemas.conform(more, dedup.SIGNATURE)])
     batch = pl.concat([made(667, 450, seed=4, days=3), changed(base.head(333), "words", 0.02)])
     began = time.perf_counter()

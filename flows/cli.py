@@ -3,17 +3,19 @@
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import polars as pl
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows import console
+from flows.feeds import app as feeds_app
+from flows.status import app as status_app
 from pipeline.errors import BalkanwatchError, InputError, SeedError
 
 app = typer.Typer(
@@ -21,12 +23,12 @@ app = typer.Typer(
     help="Batch news monitoring for Western Balkans security: fetch feeds, tag topics and countries with evidence, ask in SQL.",
     epilog="Begin with `balkanwatch run`, then `balkanwatch query --list`.",
 )  # fmt: skip
-feeds_app = typer.Typer(no_args_is_help=True, help="The catalogue of feeds.")
 seeds_app = typer.Typer(no_args_is_help=True, help="The dictionaries in seeds/: names, offices, topics.")
 app.add_typer(feeds_app, name="feeds")
 app.add_typer(seeds_app, name="seeds")
+app.add_typer(status_app)
 
-out, err = Console(), Console(stderr=True)
+out, err, _print = console.out, console.err, console.show
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the warehouse, exports and reports.", show_default="data")]
 
 
@@ -106,10 +108,11 @@ def _flow_run(settings: Any, max_seconds: float, report: Any) -> Any:
 
 def _show(summary: Any) -> None:
     table = Table(title="Feeds polled", title_justify="left")
-    for name in ("feed", "outlet", "status", "entries", "new", "error"):
-        table.add_column(name, justify="right" if name in {"entries", "new"} else "left", overflow="fold")
+    for name in ("feed", "status", "entries", "new", "error"):
+        table.add_column(name, justify="right" if name in {"entries", "new"} else "left", no_wrap=True, overflow="ellipsis")
     for feed in sorted(summary.feeds, key=lambda f: (f["error"] is not None, -f["new"])):
-        cells = (feed["feed_id"], feed["outlet"], feed["status"] or "-", feed["entries"], feed["new"], feed["error"] or "")
+        error = re.sub(r"^\S+\.\S+ (?=could|did|is|has)", "", feed["error"] or "")  # the feed says which host
+        cells = (feed["feed_id"], feed["status"] or "-", feed["entries"], feed["new"], error)
         table.add_row(*(escape(str(cell)) for cell in cells))
     if summary.feeds:
         out.print(table)
@@ -189,20 +192,6 @@ def _option(arg: str) -> tuple[str, str]:
     return name, value
 
 
-def _print(frame: pl.DataFrame, csv: bool, title: str = "") -> None:
-    if csv:
-        from pipeline.export import harmless
-
-        sys.stdout.write(harmless(frame).write_csv())
-        return
-    table = Table(title=title, title_justify="left")
-    for name, dtype in frame.schema.items():
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
-    for row in frame.iter_rows():
-        table.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
-    out.print(table if frame.height else f"{title}\nNo rows.")
-
-
 @app.command()
 def export(data: Data = None) -> None:
     """Write every mart as CSV below data/exports, with a README of the columns."""
@@ -277,13 +266,6 @@ def _lines(file: str) -> Iterator[Iterator[str]]:
         raise InputError(f"{file} can not be read: {error.strerror}.") from None
 
 
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise InputError(f"{file} can not be read: {error.strerror}.") from None
-
-
 @app.command()
 def extract(
     file: Annotated[Path, typer.Argument(help="An HTML file.")],
@@ -294,40 +276,11 @@ def extract(
 
     from pipeline import language, normalise, parse
 
-    page = parse.page(_read(file), url)
+    page = parse.page(console.contents(file), url)
     if page.error:
         raise InputError(f"{file}: {page.error}.")
     record = normalise.page_record(page, datetime.now(UTC), language.languages, _settings().time_zone)
     sys.stdout.write(json.dumps(record, ensure_ascii=False, indent=2) + "\n")
-
-
-@feeds_app.command("parse")
-def feeds_parse(
-    file: Annotated[Path, typer.Argument(help="An RSS, Atom or JSON feed, or a sitemap.")],
-    url: Annotated[str, typer.Option(help="The address it came from; relative links are resolved against it.")] = "",
-) -> None:
-    """Read one feed file: a JSON array of its entries."""
-    from datetime import UTC, datetime
-
-    from pipeline import language, normalise, parse
-
-    document = parse.feed(_read(file), url)
-    if document.error:
-        err.print(f"[yellow]{file}:[/] {escape(document.error)}")
-    feed = {"feed_id": "", "url": url, "time_zone": _settings().time_zone}
-    records = normalise.entry_records(document, feed, datetime.now(UTC), language.languages)
-    sys.stdout.write(json.dumps(records, ensure_ascii=False, indent=2) + "\n")
-    if document.error and not records:
-        raise typer.Exit(1)
-
-
-@feeds_app.command("list")
-def feeds_list(csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False) -> None:
-    """Show the catalogue."""
-    from pipeline import seeds
-
-    columns = ["feed_id", "outlet", "owner", "side", "country_code", "lang", "kind", "is_active", "url"]
-    _print(seeds.load(_settings().seeds).tables["feeds"].select(columns), csv, "Feeds")
 
 
 @seeds_app.command("check")

@@ -54,9 +54,7 @@ BODY = " ".join(WORDS)
 
 def test_a_story_names_its_lead_and_likeness() -> None:
     rows = dedup.story_table(
-        documents(
-            ("late", "Naslov", BODY, 2.0), ("first", "Naslov", BODY, 0.0), ("other", "Drugi", " ".join(prose(8)), 0.0)
-        )
+        documents(("late", "Naslov", BODY, 2.0), ("first", "Naslov", BODY, 0.0), ("other", "Drugi", " ".join(prose(8)), 0.0))
     )
     assert rows.schema == schemas.RELATIONS["story_article"]
     assert rows["article_id"].to_list() == ["late", "first", "other"]
