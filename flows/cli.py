@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from flows import console
 from flows.feeds import app as feeds_app
+from flows.status import alert_line
 from flows.status import app as status_app
 from pipeline.errors import BalkanwatchError, InputError, SeedError
 
@@ -29,7 +29,7 @@ app.add_typer(seeds_app, name="seeds")
 app.add_typer(status_app)
 
 out, err, _print = console.out, console.err, console.show
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of the warehouse, exports and reports.", show_default="data")]
+Data = console.Data
 
 
 @app.callback()
@@ -111,8 +111,7 @@ def _show(summary: Any) -> None:
     for name in ("feed", "status", "entries", "new", "error"):
         table.add_column(name, justify="right" if name in {"entries", "new"} else "left", no_wrap=True, overflow="ellipsis")
     for feed in sorted(summary.feeds, key=lambda f: (f["error"] is not None, -f["new"])):
-        error = re.sub(r"^\S+\.\S+ (?=could|did|is|has)", "", feed["error"] or "")  # the feed says which host
-        cells = (feed["feed_id"], feed["status"] or "-", feed["entries"], feed["new"], error)
+        cells = (feed["feed_id"], feed["status"] or "-", feed["entries"], feed["new"], feed["error"] or "")
         table.add_row(*(escape(str(cell)) for cell in cells))
     if summary.feeds:
         out.print(table)
@@ -136,6 +135,8 @@ def _show(summary: Any) -> None:
     )
     if summary.n_retagged:
         out.print(f"The seeds had changed: {summary.n_retagged} articles were tagged again.")
+    if summary.silent or summary.drifting:
+        out.print(escape(f"{alert_line(summary.silent, summary.drifting)}; `balkanwatch status` says more."))
     if summary.is_offline:
         out.print("[yellow]No network:[/] not one web feed could be reached, so only the sample was read.")
     for label, path in (("database", summary.snapshot), ("CSV files", summary.exports)):
@@ -311,3 +312,6 @@ def seeds_why(
 
     tagger, *_ = compiled(_settings())
     out.print(explain.why(tagger, text, language.normalise_lang(lang) if lang else None))
+
+
+console.give_data(app)

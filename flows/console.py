@@ -1,9 +1,15 @@
 """What every command shares: where it prints, how a table looks, how a file is read."""
 
+import functools
+import inspect
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Any
 
 import polars as pl
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -11,6 +17,31 @@ from rich.table import Table
 from pipeline.errors import InputError
 
 out, err = Console(), Console(stderr=True)
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the warehouse, exports and reports.", show_default="data")]
+
+
+def give_data(app: typer.Typer) -> None:
+    """Let every command take `--data`, also those that need no warehouse: their settings and caches are of that folder."""
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            give_data(group.typer_instance)
+    for command in app.registered_commands:
+        if command.callback is not None and "data" not in inspect.signature(command.callback).parameters:
+            command.callback = _with_data(command.callback)
+
+
+def _with_data(callback: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(callback)
+    def wrapped(*args: Any, data: Path | None = None, **kwargs: Any) -> Any:
+        if data is not None:
+            os.environ["BALKANWATCH_DATA"] = str(data)
+        return callback(*args, **kwargs)
+
+    signature = inspect.signature(callback)
+    more = inspect.Parameter("data", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Data)
+    wrapped.__signature__ = signature.replace(parameters=[*signature.parameters.values(), more])  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {**callback.__annotations__, "data": Data}
+    return wrapped
 
 
 def show(frame: pl.DataFrame, csv: bool, title: str = "") -> None:

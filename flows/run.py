@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
+from flows import status
 from flows.settings import Settings
 from flows.tagging import compiled
 from pipeline import export, fetch, language, normalise, parse, schedule, seeds, versions
@@ -58,6 +59,8 @@ class Summary:
     seconds: float = 0.0
     feeds: list[dict[str, Any]] = field(default_factory=list)
     top: list[dict[str, Any]] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)  # feeds that have gone dark
+    drifting: list[str] = field(default_factory=list)  # outlets whose texts have become worse
     snapshot: Path | None = None
     exports: Path | None = None
 
@@ -76,6 +79,7 @@ def markdown(summary: Summary) -> str:
         f"- new articles: {summary.n_new}, new versions: {summary.n_updated}",
         f"- pages read: {summary.n_pages}, still waiting: {summary.n_waiting}",
         f"- articles in the warehouse: {summary.n_articles}",
+        f"- {status.alert_line(summary.silent, summary.drifting)}",
     ]
     if summary.n_retagged:
         lines.append(f"- articles tagged again, since the seeds had changed: {summary.n_retagged}")
@@ -405,6 +409,7 @@ def _finish(run: Run) -> Summary:
     with Store.reader(summary.data) as reader:
         summary.n_articles = int(reader.read("select count(*) as n from article")["n"][0])
         summary.top = reader.read(queries.load("top_topics").sql, days="60", group="region").to_dicts()
+        summary.silent, summary.drifting = status.alerts(reader)
         summary.exports = export.marts(reader, summary.data / "exports")
     summary.seconds = time.monotonic() - run.begun
     return summary

@@ -25,7 +25,8 @@ from pipeline.warehouse import Store, queries
 
 SEED_TEXT = ROOT / "seeds" / "sample" / "pages" / "2023-11-20-nato-russian-rhetoric-western-balkans.html"
 COMMANDS = [
-    (), ("run",), ("serve",), ("query",), ("export",), ("retag",), ("tag",), ("extract",), ("feeds",), ("feeds", "parse"),
+    (), ("status",), ("diff",), ("run",), ("serve",), ("query",), ("export",), ("retag",), ("tag",), ("extract",),
+    ("feeds",), ("feeds", "parse"),
     ("feeds", "add"), ("feeds", "remove"), ("feeds", "check"), ("feeds", "discover"), ("feeds", "import-opml"),
     ("feeds", "export-opml"), ("feeds", "list"), ("seeds",), ("seeds", "check"), ("seeds", "why"),
 ]  # fmt: skip
