@@ -2,10 +2,10 @@
 
     python benchmarks/tagging.py [--mb 6] [--texts FILE.jsonl ...] [--lang hbs]
 
-The corpus is made of the project's own sentences (sample pages and golden sets) drawn at random into articles of about 3 KB, or of the
-`title` and `text` of JSON lines. Peers get the tagger's own strings as plain patterns, and folded texts (their fold is not timed). The
-tagger's time has everything in it: fold, mentions, guards, offices, focus, topics, evidence, frames. FlashText and spaCy are
-measured when they are installed (`pip install flashtext spacy`). MB are UTF-8 bytes of the texts as given.
+The corpus is made of the project's own sentences (sample pages and golden sets) drawn at random into articles of about 3 KB, or
+of the `title` and `text` of JSON lines. Peers get the tagger's own strings as plain patterns, and folded texts (their fold is
+not timed). The tagger's time has everything in it: fold, mentions, guards, offices, focus, topics, evidence, frames. FlashText
+and spaCy are measured when they are installed (`pip install flashtext spacy`). MB are UTF-8 bytes of the texts as given.
 """
 
 import argparse
@@ -36,7 +36,9 @@ REPEATS = 3
 
 def own_sentences(lang: str) -> list[str]:
     """Sentences of the sample and the golden sets in one language."""
-    texts = [json.loads(line)["text"] for path in (ROOT / "tests/golden").glob("*.jsonl") for line in path.read_text().splitlines()]
+    texts = [
+        json.loads(line)["text"] for path in (ROOT / "tests/golden").glob("*.jsonl") for line in path.read_text().splitlines()
+    ]
     for page in (ROOT / "seeds/sample/pages").glob("*.html"):
         texts.append(trafilatura.extract(page.read_bytes(), fast=True) or "")
     sentences = [s.strip() for text in texts for s in re.split(r"(?<=[.!?])\s+|\n", text) if len(s) > 20]
@@ -47,7 +49,7 @@ def own_sentences(lang: str) -> list[str]:
 def corpus(lang: str, mb: float, files: list[Path]) -> list[str]:
     """Texts of about `mb` megabytes."""
     if files:
-        lines = [json.loads(line) for path in files for line in (gzip.open(path, "rt") if path.suffix == ".gz" else path.open())]
+        lines = [json.loads(line) for path in files for line in _content(path).splitlines()]
         base = [f"{line.get('title', '')}\n{line['text']}" for line in lines]
     else:
         sentences, rng = own_sentences(lang), random.Random(1)
@@ -58,6 +60,11 @@ def corpus(lang: str, mb: float, files: list[Path]) -> list[str]:
         out.append(base[len(out) % len(base)])
         size += len(out[-1].encode())
     return out
+
+
+def _content(path: Path) -> str:
+    raw = path.read_bytes()
+    return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
 
 
 def best(run: Callable[[], int]) -> tuple[float, int]:
@@ -125,7 +132,9 @@ def main() -> None:
         table.add_row(name, f"{size / taken:.1f}", f"{n / size / 1000:.1f}", f"{rate / (size / taken):.2f} x")
     half = frame.head(frame.height // 2)
     half_seconds, _ = best(lambda: tagger.tag(half).mentions.height)
-    table.add_row("balkanwatch on half of the texts", f"{mb / 2 / half_seconds:.1f}", "", f"{rate / (mb / 2 / half_seconds):.2f} x")
+    table.add_row(
+        "balkanwatch on half of the texts", f"{mb / 2 / half_seconds:.1f}", "", f"{rate / (mb / 2 / half_seconds):.2f} x"
+    )
     console = Console()
     console.print(table)
     console.print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB (with the peers' automata)")

@@ -194,6 +194,21 @@ def _option(arg: str) -> tuple[str, str]:
 
 
 @app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(help="A select statement; - reads it from standard input.")],
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+    data: Data = None,
+) -> None:
+    """Ask the snapshot in SQL of your own: read-only, no files, no network, bounded memory and time (docs/tables.md)."""
+    from pipeline.warehouse import Store, queries
+
+    settings = _settings(data)
+    text = sys.stdin.read() if statement == "-" else statement
+    with Store.reader(settings.data, settings.query_memory, settings.query_seconds) as store:
+        _print(queries.run(store, text), csv, "")
+
+
+@app.command()
 def export(data: Data = None) -> None:
     """Write every mart as CSV below data/exports, with a README of the columns."""
     from pipeline.export import marts
@@ -251,6 +266,27 @@ def tag(
         else:
             for line in tagging.tag_lines(tagger, lines, complain):
                 sys.stdout.write(line + "\n")
+    if n_bad:
+        raise typer.Exit(1)
+
+
+@app.command()
+def stories(
+    file: Annotated[str, typer.Argument(help="JSON lines with id, text and perhaps title, published_at; - for standard input.")],
+) -> None:
+    """Group near-duplicate texts: JSON lines with id, story_id, similarity to the lead, is_lead. Needs no database."""
+    from flows import tagging
+
+    n_bad = 0
+
+    def complain(number: int, reason: str) -> None:
+        nonlocal n_bad
+        n_bad += 1
+        err.print(f"line {number}: {escape(reason)}", highlight=False)
+
+    with _lines(file) as lines:
+        for line in tagging.story_lines(lines, complain):
+            sys.stdout.write(line + "\n")
     if n_bad:
         raise typer.Exit(1)
 

@@ -10,8 +10,9 @@ from typing import Any
 import polars as pl
 
 from flows.settings import Settings
-from pipeline import language, seeds
+from pipeline import dedup, language, seeds
 from pipeline.schemas import DOCUMENT
+from pipeline.schemas import UTC as UTC_TIME
 from pipeline.tag import Tagged, Tagger, tagger_version
 
 BATCH = 500  # lines
@@ -79,6 +80,21 @@ def good_lines(lines: Iterable[str], complain: Callable[[int, str], None]) -> It
             yield read_line(text)
         except (ValueError, OverflowError) as error:
             complain(number, str(error))
+
+
+def story_lines(lines: Iterable[str], complain: Callable[[int, str], None]) -> Iterator[str]:
+    """One line of output a good line of input, in order: id, story_id, similarity, is_lead. The same id twice is a mistake."""
+    good = list(good_lines(lines, complain))
+    ids = {str(line[0]): line[0] for line in good}
+    columns = {
+        "article_id": [str(line[0]) for line in good],
+        "title": [line[1] for line in good],
+        "body": [line[2] for line in good],
+    }
+    frame = pl.DataFrame(columns | {"published_at": [line[4] for line in good]}, schema_overrides={"published_at": UTC_TIME})
+    for row in dedup.story_table(frame).iter_rows(named=True):
+        record = {"id": ids[row["article_id"]], "story_id": ids[row["story_id"]]}
+        yield json.dumps(record | {"similarity": round(row["similarity"], 4), "is_lead": row["is_lead"]}, ensure_ascii=False)
 
 
 def documents(lines: list[Line]) -> tuple[pl.DataFrame, list[str]]:

@@ -20,12 +20,13 @@ from typer.testing import CliRunner
 from flows import cli, run
 from flows.settings import Settings
 from pipeline import export, language, normalise, parse
-from pipeline.errors import SettingsError
+from pipeline.errors import InputError, SettingsError
 from pipeline.warehouse import Store, queries
 
 SEED_TEXT = ROOT / "seeds" / "sample" / "pages" / "2023-11-20-nato-russian-rhetoric-western-balkans.html"
 COMMANDS = [
-    (), ("status",), ("diff",), ("run",), ("serve",), ("query",), ("export",), ("retag",), ("tag",), ("extract",),
+    (), ("status",), ("diff",), ("run",), ("serve",), ("query",), ("sql",), ("stories",),
+    ("export",), ("retag",), ("tag",), ("extract",),
     ("feeds",), ("feeds", "parse"),
     ("feeds", "add"), ("feeds", "remove"), ("feeds", "check"), ("feeds", "discover"), ("feeds", "import-opml"),
     ("feeds", "export-opml"), ("feeds", "list"), ("seeds",), ("seeds", "check"), ("seeds", "why"),
@@ -475,3 +476,43 @@ def test_the_documented_settings_are_the_settings() -> None:
     for name, value in values.items():
         default = Settings.model_fields[name].default
         assert default == value or (name in {"data", "seeds"} and Path(default).name == value)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select * from read_text('/etc/passwd')", "copy article to '/tmp/balkanwatch-leak.csv'", "attach '/tmp/other.duckdb'",
+        "install httpfs", "load httpfs", "set enable_external_access = true", "select * from nothing_of_the_kind",
+        "delete from article",
+        "create table x as select 1", "selec", "",
+    ],
+)  # fmt: skip
+def test_somebodys_sql_stays_inside_the_snapshot(statement: str, sample: Settings) -> None:
+    done = invoke("sql", statement, "--data", sample.data)
+    assert isinstance(done.exception, InputError) and len(str(done.exception).splitlines()) == 1
+    assert not Path("/tmp/balkanwatch-leak.csv").exists()
+
+
+def test_sql_answers(sample: Settings) -> None:
+    done = invoke("sql", "select count(*) as n, '=1' as cell from article", "--csv", "--data", sample.data)
+    head, row = done.stdout.split()
+    assert head == "n,cell" and int(row.split(",")[0]) > 20 and row.endswith(",'=1")
+
+
+def test_stories_group_copies(tmp_path: Path) -> None:
+    words = "Police closed the road at Jarinje on Monday after trucks were parked across both lanes near the crossing"
+    text = f"{words} and nobody could say when it would open again because talks between the two sides had not yet begun."
+    lines = [
+        {"id": 7, "text": text, "published_at": "2023-11-15"}, {"id": "a", "text": text, "published_at": "2023-11-14"},
+        {"id": "far", "text": text, "published_at": "2023-12-24"},
+        {"id": "b", "text": "A short one.", "published_at": "2023-11-14"},
+    ]  # fmt: skip
+    file = tmp_path / "texts.jsonl"
+    file.write_text("\n".join([*map(json.dumps, lines), "{"]))
+    done = invoke("stories", file)
+    assert done.exit_code == 1
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(r["id"], r["story_id"], r["is_lead"]) for r in rows] == [
+        (7, "a", False), ("a", "a", True), ("far", "far", True), ("b", "b", True),
+    ]  # fmt: skip
+    assert rows[0]["similarity"] == 1.0

@@ -133,7 +133,7 @@ def test_no_command_is_made_up() -> None:
     known = set(cli_commands())
     groups = {name.split()[0] for name in known if " " in name}
     for page in PAGES:
-        for first, second in re.findall(r"`balkanwatch ([\w-]+)(?: ([\w-]+))?", page.read_text(encoding="utf-8")):
+        for first, second in re.findall(r"`balkanwatch (\w[\w-]*)(?: (\w[\w-]*))?", page.read_text(encoding="utf-8")):
             assert (f"{first} {second}" if first in groups else first) in known, f"{page.name}: balkanwatch {first} {second}"
 
 
