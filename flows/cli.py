@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +31,7 @@ app.add_typer(status_app)
 
 out, err, _print = console.out, console.err, console.show
 Data = console.Data
+STARTED = time.monotonic()  # the time budget of a run counts from here, Prefect's own start included
 
 
 @app.callback()
@@ -103,7 +105,7 @@ def _flow_run(settings: Any, max_seconds: float, report: Any) -> Any:
     from flows import monitor
 
     named = flow(name="monitor", task_runner=monitor.monitor.task_runner, validate_parameters=False)
-    return named(monitor.observed)(settings, max_seconds, report)
+    return named(monitor.observed)(settings, max_seconds, report, STARTED)
 
 
 def _show(summary: Any) -> None:

@@ -34,7 +34,7 @@ from pipeline.warehouse import Store, landing, queries
 
 MAX_TRIES = 8  # of a page
 
-POLL_SHARE = 0.6  # of the time budget; the rest is for pages
+POLL_SHARE = 0.6  # of the time that is left; the rest is for pages
 PAGE_TASKS = 4  # at the same time
 
 Batches = list[list[Request]]
@@ -134,9 +134,13 @@ def run_monitor(
     fetch_feeds: Fetch = fetch_batches,
     fetch_pages: Fetch = fetch_batches,
     report: Callable[[str], None] = lambda _: None,
+    begun: float | None = None,
 ) -> Summary:
-    """Run the monitor once; the fetchers are plain functions or Prefect tasks. What a user can mend raises BalkanwatchError."""
-    begun = time.monotonic()
+    """Run the monitor once; the fetchers are plain functions or Prefect tasks. What a user can mend raises BalkanwatchError.
+
+    The budget of `max_seconds` counts from `begun` (`time.monotonic()`; None: now).
+    """
+    begun = time.monotonic() if begun is None else begun
     report("compiling seeds")
     tagger, tagged_by, tables = compiled(settings)
     with Store.writer(settings.data) as store:
@@ -186,7 +190,7 @@ def _poll(run: Run) -> None:
     while True:
         due = landing.due_feeds(run.store, datetime.now(UTC))
         recorded = due.filter(pl.col("kind") == "file")
-        deadline = None if recorded.height else run.begun + run.max_seconds * POLL_SHARE
+        deadline = None if recorded.height else time.monotonic() + max(run.left(), 0) * POLL_SHARE
         due = recorded if recorded.height else due
         if not due.height or (deadline and run.left() <= 0):
             return

@@ -18,7 +18,7 @@ import polars as pl
 
 from pipeline.patterns import LANGS
 from pipeline.schemas import DOCUMENT, RELATIONS, SPAN, conform
-from pipeline.tag.arrays import Bools, Csr, Ints, csr
+from pipeline.tag.arrays import Bools, Csr, Ints, csr, ordered
 from pipeline.tag.focus import focus_countries
 from pipeline.tag.lexis import KIND, KINDS, LEXICON, Lexis, Names, State, compiled
 from pipeline.tag.match import Batch, Matches, batch, candidates, matches, resolve
@@ -142,7 +142,7 @@ class Tagger:
         lexis = self.lexis(lang)
         texts = batch([title], [body])
         found = candidates(lexis, texts)
-        kept = resolve(lexis, found)
+        kept = resolve(lexis, texts, found)
         layer = lexis.row_layer
         verdicts = []
         for start, end, row in zip(found.start.tolist(), found.end.tolist(), found.row.tolist(), strict=True):
@@ -211,15 +211,15 @@ class Tagger:
         atom = np.concatenate((concept, countries[1], actors[1]))
         start = np.concatenate((words.start[said], spans.start[countries[0]], spans.start[actors[0]]))
         end = np.concatenate((words.end[said], spans.end[countries[0]], spans.end[actors[0]]))
-        order = np.argsort(start, kind="stable")
+        order = ordered(start)
         atom, start, end = atom[order], start[order], end[order]
-        sentence = np.searchsorted(texts.sentence_start, start, "right") - 1
-        field = np.searchsorted(texts.buffer_start, texts.sentence_start, "right") - 1
+        sentence_start = texts.sentences.at
+        sentence, field = texts.sentence(start), texts.field(sentence_start)
         doc = field // 2
         first_of_field = np.concatenate(([True], field[1:] != field[:-1]))
         is_lead = (field % 2 == 0) | (first_of_field & ~has_title[doc])
-        word = np.searchsorted(texts.gaps, start)
-        return Facts(atom, sentence, start, word, len(texts.sentence_start), doc, is_lead), end
+        word = texts.gaps.before(start)
+        return Facts(atom, sentence, start, word, len(sentence_start), doc, is_lead), end
 
 
 def _slices(documents: pl.DataFrame) -> Iterator[pl.DataFrame]:

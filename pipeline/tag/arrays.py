@@ -17,8 +17,8 @@ class Csr(NamedTuple):
 
     def expand(self, keys: Ints) -> tuple[Ints, Ints]:
         """For each key all its values: (index into `keys`, value), both as long as there are values."""
-        which, at = ranges(self.start[keys], self.start[keys + 1])
-        return which, self.values[at]
+        which, at = ranges(self.start.take(keys), self.start.take(keys + 1))
+        return which, self.values.take(at)
 
 
 def csr(pairs: npt.ArrayLike, n_keys: int) -> Csr:
@@ -29,11 +29,47 @@ def csr(pairs: npt.ArrayLike, n_keys: int) -> Csr:
     return Csr(start.astype(np.int64), array[order, 1])
 
 
+class Marks:
+    """Some positions of a buffer, and quickly how many of them lie before any other: `searchsorted` by counting bits."""
+
+    def __init__(self, at: Ints, size: int) -> None:
+        """`at` ascending and without repeats, all below `size`."""
+        self.at = at
+        flags = np.zeros((size // 64 + 2) * 64, bool)  # positions right behind the buffer may be asked for
+        flags[at] = True
+        self._bits = np.packbits(flags, bitorder="little").view("<u8")
+        self._before = np.concatenate(([0], np.cumsum(np.bitwise_count(self._bits), dtype=np.int64)))
+
+    def before(self, position: Ints) -> Ints:
+        """How many marks lie before each position."""
+        block = position >> 6
+        bits = self._bits.take(block) & _LOW.take(position & 63)
+        count: Ints = self._before.take(block) + np.bitwise_count(bits)
+        return count
+
+    def next(self, position: Ints) -> Ints:
+        """The first mark at or after each position."""
+        return self.at.take(self.before(position))
+
+
+_LOW = (np.uint64(1) << np.arange(64, dtype=np.uint64)) - np.uint64(1)
+
+
 def ranges(low: Ints, high: Ints) -> tuple[Ints, Ints]:
     """All numbers of the ranges [low, high): (index of the range, number)."""
     counts = high - low
     which = np.repeat(np.arange(len(low)), counts)
-    return which, low[which] + np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return which, np.arange(len(which)) + (low - np.cumsum(counts) + counts).take(which)
+
+
+def ordered(keys: Ints) -> Ints:
+    """The stable order of some keys, none below 0: sorting keys with their places in the low bits is several times faster."""
+    n_bits = len(keys).bit_length()
+    if len(keys) and int(keys.max()).bit_length() + n_bits < 64:
+        placed = keys << n_bits | np.arange(len(keys))
+        placed.sort()
+        return placed & (1 << n_bits) - 1
+    return np.argsort(keys, kind="stable")
 
 
 def lines(texts: list[bytes]) -> npt.NDArray[np.uint8]:

@@ -19,15 +19,15 @@ def focus_countries(texts: Batch, spans: Spans, has_title: Bools, names: Names) 
     """Columns of relation focus, and `doc`, for every country that is mentioned; salience is relative to the strongest one."""
     counted = np.flatnonzero(spans.country)
     start, kind, country = spans.start[counted], spans.kind[counted], spans.country[counted]
-    field = np.searchsorted(texts.buffer_start, start, "right") - 1
+    field, field_start = texts.field(start), texts.fields.at
     doc = field // 2
-    sentence = np.searchsorted(texts.sentence_start, start, "right")
-    first = np.searchsorted(texts.sentence_start, texts.buffer_start, "right")
+    sentence, first = texts.sentence(start), texts.sentence(field_start)
     is_title, is_first = field % 2 == 0, sentence == first[field]
-    length = np.diff(np.append(texts.buffer_start, len(texts.folded)))
-    early = (start - texts.buffer_start[field]) * 4 < length[field]
+    length = np.diff(np.append(field_start, len(texts.folded)))
+    early = (start - field_start[field]) * 4 < length[field]
     place = np.where(is_title, TITLE, np.where(is_first, np.where(has_title[doc], LEAD, TITLE), np.where(early, EARLY, 1.0)))
-    weight = np.array([KIND_WEIGHT.get(name, 0.0) for name in KINDS])[kind] * place
+    share = np.array([KIND_WEIGHT.get(name, 0.0) for name in KINDS])[kind] * place
+    weight = np.round(100 * share).astype(np.int64)  # whole numbers, so that no order of adding changes a digit
     return (
         pl.DataFrame({"doc": doc, "country_code": names.column(country), "weight": weight})
         .group_by("doc", "country_code")

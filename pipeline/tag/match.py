@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.tag.arrays import Bools, Ints
+from pipeline.tag.arrays import Bools, Ints, Marks, ordered
 from pipeline.tag.lexis import LEXICON, Lexis
 from pipeline.text import BREAK_CHAR, DROPPED, SPACE, Bytes, code_points, fold_bytes, fold_table, upper_table
 
 # What a code point is, beyond its folded byte, as flags in one table.
 _UPPER, _BLANK, _LINE, _END, _OPEN, _DASH, _DOT, _PLAIN = 1, 2, 4, 8, 16, 32, 64, 128
+_PIECE = 1 << 15  # characters worked on at a time, so that what is made of them stays in the processor's cache
 _ABBREVIATIONS = (
     "tzv",
     "npr",
@@ -53,7 +54,7 @@ def _flags() -> Bytes:
 
 @functools.cache
 def _packed_abbreviations() -> Ints:
-    return np.array([int.from_bytes(fold_bytes(word), "big") for word in _ABBREVIATIONS], np.int64)
+    return np.sort(np.array([int.from_bytes(fold_bytes(word), "big") for word in _ABBREVIATIONS], np.int64))
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,10 @@ class Batch:
     folded: bytes
     flags: Bytes  # what each position of `folded` is
     field_start: Ints  # in `joined`
-    buffer_start: Ints  # the same in `folded`
     dropped: Ints  # positions of `joined` that are not in `folded`, each less the number of those before it
-    gaps: Ints  # positions of spaces and breaks in `folded`, ascending
-    sentence_start: Ints  # in `folded`, ascending; a field begins a sentence
+    gaps: Marks  # spaces and breaks in `folded`
+    fields: Marks  # starts of fields in `folded`
+    sentences: Marks  # starts of sentences in `folded`; a field begins a sentence
 
     def origin(self, position: Ints) -> Ints:
         """Positions of the buffer as positions of `joined`."""
@@ -78,7 +79,15 @@ class Batch:
 
     def document(self, position: Ints) -> Ints:
         """The document of each position of the buffer."""
-        return (np.searchsorted(self.buffer_start, position, "right") - 1) // 2
+        return self.field(position) // 2
+
+    def field(self, position: Ints) -> Ints:
+        """The field of each position of the buffer."""
+        return self.fields.before(position + 1) - 1
+
+    def sentence(self, position: Ints) -> Ints:
+        """The sentence of each position of the buffer."""
+        return self.sentences.before(position + 1) - 1
 
     def is_upper(self, position: Ints) -> Bools:
         """Does a capital stand at each position of the buffer?"""
@@ -90,14 +99,14 @@ class Batch:
 
     def offsets(self, start: Ints, end: Ints) -> tuple[Ints, Ints, Ints]:
         """(field, char_start, char_end) of spans of the buffer."""
-        which = np.searchsorted(self.buffer_start, start, "right") - 1
+        which = self.field(start)
         base = self.field_start[which]
         return which, self.origin(start) - base, self.origin(end - 1) + 1 - base
 
     def surfaces(self, start: Ints, end: Ints) -> list[str]:
         """The text of spans of the buffer, as it was given."""
         low, high = self.origin(start), self.origin(end - 1) + 1
-        return list(map(self.joined.__getitem__, map(slice, low.tolist(), high.tolist())))
+        return [self.joined[a:b] for a, b in zip(low.tolist(), high.tolist(), strict=True)]
 
 
 def batch(titles: Sequence[str], bodies: Sequence[str]) -> Batch:
@@ -106,20 +115,30 @@ def batch(titles: Sequence[str], bodies: Sequence[str]) -> Batch:
     joined = f"{BREAK_CHAR} " + f" {BREAK_CHAR} ".join(fields) + f" {BREAK_CHAR}"
     lengths = np.fromiter(map(len, fields), np.int64, len(fields))
     field_start = 2 + np.cumsum(lengths + 3) - (lengths + 3)
-    codes = code_points(joined)
-    folded, flags = fold_table()[codes], _flags()[codes]
+    folded, flags = _folded(joined)
     gaps = np.flatnonzero(folded <= SPACE)  # spaces, breaks, and what is to be dropped
-    drop = _droppable(folded, flags[gaps], gaps, field_start, lengths)
+    drop = _droppable(folded, flags.take(gaps), gaps, field_start, lengths)
     dropped = gaps[drop]
     if len(dropped):
         keep = np.ones(len(folded), bool)
         keep[dropped] = False
         folded, flags = folded[keep], flags[keep]
         dropped = dropped - np.arange(len(dropped))
-        gaps = gaps[~drop] - np.cumsum(drop)[~drop]
+        gaps = np.flatnonzero(folded <= SPACE)
     buffer_start = field_start - np.searchsorted(dropped + np.arange(len(dropped)), field_start)
-    made = Batch(joined, folded.tobytes(), flags, field_start, buffer_start, dropped, gaps, gaps)
-    return replace(made, sentence_start=_sentences(made))
+    starts, size = Marks(buffer_start, len(folded)), len(folded)
+    made = Batch(joined, folded.tobytes(), flags, field_start, dropped, Marks(gaps, size), starts, starts)
+    return replace(made, sentences=Marks(_sentences(made), size))
+
+
+def _folded(joined: str) -> tuple[Bytes, Bytes]:
+    """The folded byte and the flags of each character."""
+    folded, flags = np.empty(len(joined), np.uint8), np.empty(len(joined), np.uint8)
+    for low in range(0, len(joined), _PIECE):
+        piece = slice(low, low + _PIECE)
+        codes = code_points(joined[piece]).astype(np.intp)
+        folded[piece], flags[piece] = fold_table().take(codes), _flags().take(codes)
+    return folded, flags
 
 
 def _droppable(folded: Bytes, flags: Bytes, gaps: Ints, field_start: Ints, lengths: Ints) -> Bools:
@@ -142,24 +161,36 @@ def _droppable(folded: Bytes, flags: Bytes, gaps: Ints, field_start: Ints, lengt
 
 def _sentences(texts: Batch) -> Ints:
     """Where sentences begin: at fields, after a full stop or a line break that a capital, digit or quotation follows."""
-    gaps, last = texts.gaps, len(texts.folded) - 1
+    gaps, last = texts.gaps.at, len(texts.folded) - 1
     flags = texts.flags
-    kind = flags[gaps]
+    kind = flags.take(gaps)
     at = np.flatnonzero(kind & (_END | _LINE))
-    ends, kind = gaps[at], kind[at]
-    word = ends - gaps[np.maximum(at - 1, 0)] - 1  # length of the word before the stop
-    is_next_gap = (gaps[np.minimum(at + 1, len(gaps) - 1)] == ends + 1) & (ends < last)
-    tail = np.frombuffer(texts.folded, np.uint8)
-    letters = [np.where(word >= n, tail[np.maximum(ends - n, 0)], 0).astype(np.int64) << 8 * (n - 1) for n in (1, 2, 3, 4)]
-    is_known = np.isin(letters[0] | letters[1] | letters[2] | letters[3], _packed_abbreviations()) & (word <= 4)
-    short = is_known | (word == 1) | ((word == 2) & ~texts.is_upper(np.maximum(ends - 2, 0)))  # an abbreviation
+    ends, kind = gaps.take(at), kind.take(at)
+    word = ends - gaps.take(np.maximum(at - 1, 0)) - 1  # length of the word before the stop
+    is_next_gap = (gaps.take(at + 1, mode="clip") == ends + 1) & (ends < last)
+    short = np.zeros(len(at), bool)
+    few = np.flatnonzero(word <= 4)
+    short[few] = _is_short(texts, ends.take(few), word.take(few))
     good = (kind & _LINE > 0) | (is_next_gap & ~short)
     ends, is_next_gap = ends[good], is_next_gap[good]
     after = np.minimum(ends + 1, last)
     opens = flags[after] & _OPEN > 0
     begins = np.minimum(np.where(is_next_gap & ~opens, ends + 2, after), last)
     first = flags[begins] & (_UPPER | _OPEN) > 0
-    return np.unique(np.concatenate((texts.buffer_start, begins[first], [last])))
+    starts = np.sort(np.concatenate((texts.fields.at, begins[first], [last])))
+    return starts[np.diff(starts, prepend=-1) > 0]
+
+
+def _is_short(texts: Batch, ends: Ints, word: Ints) -> Bools:
+    """Is it an abbreviation that stands before each full stop? `word` is its length, at most 4."""
+    letters = np.frombuffer(texts.folded, np.uint8)
+    packed = np.zeros(len(ends), np.int64)
+    for n in (1, 2, 3, 4):
+        packed |= np.where(word >= n, letters.take(np.maximum(ends - n, 0)), 0).astype(np.int64) << 8 * (n - 1)
+    known = _packed_abbreviations()
+    is_known = known.take(known.searchsorted(packed), mode="clip") == packed
+    short: Bools = is_known | (word == 1) | ((word == 2) & ~texts.is_upper(np.maximum(ends - 2, 0)))
+    return short
 
 
 @dataclass(frozen=True)
@@ -172,74 +203,82 @@ class Matches:
 
     def take(self, index: Ints | Bools) -> "Matches":
         """Some of them."""
-        return Matches(self.start[index], self.end[index], self.row[index])
+        at = np.flatnonzero(index) if index.dtype == bool else index
+        return Matches(self.start.take(at), self.end.take(at), self.row.take(at))
 
 
 def matches(lexis: Lexis, texts: Batch) -> Matches:
     """What counts in each layer after word ends, capitals and the longest-match rule, by position."""
-    found = resolve(lexis, candidates(lexis, texts))
-    start, core = found.start + lexis.row_lead[found.row], lexis.row_core[found.row]
+    found = resolve(lexis, texts, candidates(lexis, texts))
+    start, core = found.start + lexis.row_lead.take(found.row), lexis.row_core.take(found.row)
     end = np.where(core > 0, start + core, found.end)
-    order = np.argsort(start, kind="stable")
-    return Matches(start[order], end[order], found.row[order])
+    return Matches(start, end, found.row).take(ordered(start))
 
 
 def candidates(lexis: Lexis, texts: Batch) -> Matches:
     """Every row that fits at some place, before the longest-match rule (also for `seeds why`)."""
     string, start, end, word_end = _scan(lexis, texts)
     which, row = lexis.singles.expand(string)
-    fits = lexis.row_n_more[row] >= (word_end - end)[which]
-    single = Matches(start[which[fits]], word_end[which[fits]], row[fits])
+    fits = np.flatnonzero(lexis.row_n_more.take(row) >= (word_end - end).take(which))
+    which = which.take(fits)
+    single = Matches(start.take(which), word_end.take(which), row.take(fits))
     multi = Matches(*lexis.phrases.matches(texts.folded, texts.gaps, string, start, end, word_end))
     found = Matches(*(np.concatenate(pair) for pair in zip(
         (single.start, single.end, single.row), (multi.start, multi.end, multi.row), strict=True
     )))  # fmt: skip
+    fits = np.ones(len(found.row), bool)
     for column in (lexis.row_capital, lexis.row_capital2):
-        offset = column[found.row]
+        offset = column.take(found.row)
         demanding = np.flatnonzero(offset >= 0)
-        fits = np.ones(len(found.row), bool)
-        fits[demanding] = texts.is_upper(found.start[demanding] + offset[demanding])
-        found = found.take(fits)
-    return _neighbours(lexis, texts, found)
+        fits[demanding] &= texts.is_upper(found.start.take(demanding) + offset.take(demanding))
+    return _neighbours(lexis, texts, found.take(fits))
 
 
 def _scan(lexis: Lexis, texts: Batch) -> tuple[Ints, Ints, Ints, Ints]:
     """(string, start of the word, end of the match, end of the word)."""
-    found = lexis.automaton.find_matches_as_indexes(texts.folded, overlapping=True)
-    string, start, end = np.fromiter(itertools.chain.from_iterable(found), np.int64, 3 * len(found)).reshape(-1, 3).T.copy()
+    breaks = texts.fields.at - 2  # no string reaches over one
+    cuts = [0, *breaks[np.flatnonzero(np.diff(breaks // _PIECE)) + 1].tolist(), len(texts.folded)]
+    found = np.concatenate([_scan_piece(lexis, texts, low, high) for low, high in itertools.pairwise(cuts)])
+    string, start, end = found.T.copy()
     start += 1
-    is_closed = lexis.string_is_closed[string]
+    is_closed = lexis.string_is_closed.take(string)
     end -= is_closed
     word_end = end.copy()
     still_open = np.flatnonzero(~is_closed)
-    word_end[still_open] = texts.gaps[np.searchsorted(texts.gaps, end[still_open])]
+    word_end[still_open] = texts.gaps.next(end[still_open])
     return string, start, end, word_end
+
+
+def _scan_piece(lexis: Lexis, texts: Batch, low: int, high: int) -> Ints:
+    """Rows of (string, start, end) between two breaks; one list of all tuples would cost more to lay out than to find."""
+    found = lexis.automaton.find_matches_as_indexes(texts.folded[low:high], overlapping=True)
+    flat = np.fromiter(itertools.chain.from_iterable(found), np.int64, 3 * len(found)).reshape(-1, 3)
+    flat[:, 1:] += low
+    return flat
 
 
 def _neighbours(lexis: Lexis, texts: Batch, found: Matches) -> Matches:
     """Keep a `^` row only next to a capitalised word, and stretch its span over that word."""
-    before, after = lexis.row_before[found.row], lexis.row_after[found.row]
-    if not (before.any() or after.any()):
-        return found
+    before = np.flatnonzero(lexis.row_before.take(found.row))
+    after = np.flatnonzero(lexis.row_after.take(found.row))
     gaps = texts.gaps
     start, end, ok = found.start.copy(), found.end.copy(), np.ones(len(found.row), bool)
-    last = len(gaps) - 1
-    at = np.searchsorted(gaps, start - 1)
-    previous = gaps[np.maximum(at - 1, 0)] + 1
-    ok &= ~before | (texts.is_space(start - 1) & (start - previous > 3) & texts.is_upper(previous))
-    start[before] = previous[before]
-    following = gaps[np.minimum(np.searchsorted(gaps, end) + 1, last)]
-    ok &= ~after | (texts.is_space(end) & (following - end > 2) & texts.is_upper(np.minimum(end + 1, gaps[-1])))
-    end[after] = following[after]
+    old = start[before]
+    start[before] = previous = gaps.at[np.maximum(gaps.before(old - 1) - 1, 0)] + 1
+    ok[before] &= texts.is_space(old - 1) & (old - previous > 3) & texts.is_upper(previous)
+    old = end[after]
+    end[after] = following = gaps.at[np.minimum(gaps.before(old) + 1, len(gaps.at) - 1)]
+    ok[after] &= texts.is_space(old) & (following - old > 2) & texts.is_upper(np.minimum(old + 1, gaps.at[-1]))
     return Matches(start, end, found.row).take(ok)
 
 
-def resolve(lexis: Lexis, found: Matches) -> Matches:
+def resolve(lexis: Lexis, texts: Batch, found: Matches) -> Matches:
     """Leftmost-longest inside each layer; on one span the best priority wins, but topic words and shared surnames all stay."""
-    layer = lexis.row_layer[found.row]
+    layer = lexis.row_layer.take(found.row)
     width = np.minimum(found.end - found.start, 1023)
-    order = np.argsort((((layer << 40 | found.start) << 10 | (1023 - width)) << 4 | lexis.row_priority[found.row]), kind="stable")
-    found, layer = found.take(order), layer[order]
+    size = len(texts.folded).bit_length()
+    order = ordered((((layer << size | found.start) << 10) + 1023 - width) << 4 | lexis.row_priority.take(found.row))
+    found, layer = found.take(order), layer.take(order)
     if not len(layer):
         return found
     shift = layer * (int(found.end.max()) + 1)

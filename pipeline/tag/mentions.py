@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from pipeline.tag.arrays import Bools, Ints
+from pipeline.tag.arrays import Bools, Ints, ordered
 from pipeline.tag.lexis import KIND, Lexis, Names
 from pipeline.tag.match import Batch, Matches
 from pipeline.tag.offices import Offices
@@ -64,7 +64,9 @@ class Resolver:
         titles = found.take(lexis.row_kind[found.row] == KIND["title"])
         roles = self._roles(lexis, texts, titles, plain, days)
         both = Spans(*(np.concatenate(pair) for pair in zip(plain.columns(), roles.columns(), strict=True)))
-        both = both.take(np.lexsort((both.kind, both.entity, both.end, both.start)))
+        both = both.take(ordered(both.entity << 4 | both.kind))
+        width = both.end - both.start
+        both = both.take(ordered((both.start << int(width.max(initial=0)).bit_length()) + width))
         same = (np.diff(both.start) == 0) & (np.diff(both.end) == 0) & (np.diff(both.entity) == 0)  # a place and an actor
         return both.take(np.concatenate((np.ones(min(len(both.start), 1), bool), ~same)))
 
@@ -136,7 +138,8 @@ class Resolver:
 def _first_of_each(lexis: Lexis, names: Matches) -> Ints:
     """Of several bearers of a surname named in full the first keeps the span: one name a span and layer."""
     key = (names.start << 32 | names.end << 2) | lexis.row_layer[names.row]
-    return np.sort(np.unique(key, return_index=True)[1])
+    order = ordered(key)
+    return np.sort(order[np.diff(key[order], prepend=-1) > 0])
 
 
 def _has_full_name(lexis: Lexis, texts: Batch, found: Matches) -> Bools:

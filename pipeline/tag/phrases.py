@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.patterns import Part
-from pipeline.tag.arrays import Bools, Csr, Ints, csr, lines, unlined
+from pipeline.tag.arrays import Csr, Ints, Marks, csr, lines, unlined
 
 _CHUNK = 8
 
@@ -57,61 +57,65 @@ class Phrases:
         string, self.row, self.n_more = state["phrases"].astype(np.int64).T
         self.anchored: Csr = csr(np.column_stack((string, np.arange(len(string)))), n_strings)
         self.right, self.left = state["right"].astype(np.int64), state["left"].astype(np.int64)
-        texts = unlined(state["part_texts"])
+        texts = [*unlined(state["part_texts"]), b""]  # number -1 is the empty part, which stands everywhere
         self.part_length = np.array([len(text) for text in texts], np.int64)
-        self.part_n_more = state["part_n_more"].astype(np.int64)
+        self.part_n_more = np.append(state["part_n_more"].astype(np.int64), 0)
         self.part_n_words = np.array([text.count(b" ") + 1 for text in texts], np.int64)
-        width = max((-(-len(text) // _CHUNK) for text in texts), default=1)
+        width = max(-(-len(text) // _CHUNK) for text in texts) or 1
         chunks = b"".join(text.ljust(width * _CHUNK, b"\0") for text in texts)
         masks = b"".join((b"\xff" * len(text)).ljust(width * _CHUNK, b"\0") for text in texts)
-        self.part_chunks = np.frombuffer(chunks, np.uint64).reshape(-1, width)
-        self.part_masks = np.frombuffer(masks, np.uint64).reshape(-1, width)
+        self.part_chunks = np.frombuffer(chunks, np.uint64).reshape(-1, width).T.copy()
+        self.part_masks = np.frombuffer(masks, np.uint64).reshape(-1, width).T.copy()
 
-    def matches(self, folded: bytes, gaps: Ints, string: Ints, start: Ints, end: Ints, word_end: Ints) -> tuple[Ints, Ints, Ints]:
+    def matches(
+        self, folded: bytes, gaps: Marks, string: Ints, start: Ints, end: Ints, word_end: Ints
+    ) -> tuple[Ints, Ints, Ints]:
         """(start, end, row) of every phrase around the anchors found (end of the match, end of its word)."""
         which, phrase = self.anchored.expand(string)
-        fits = self.n_more[phrase] >= (word_end - end)[which]
-        which, phrase = which[fits], phrase[fits]
-        begin, finish = start[which], word_end[which]
-        letters = np.frombuffer(folded + b"\0" * (self.part_chunks.shape[1] + 1) * _CHUNK, np.uint8)
-        chunks = np.ndarray(len(letters) - _CHUNK + 1, np.uint64, letters, strides=(1,))  # the eight letters from each position
-        for parts, is_right in ((self.right, True), (self.left, False)):
-            for column in parts.T:
-                part = column[phrase]
-                if is_right:
-                    good, edge = self._after(chunks, gaps, part, finish)
-                    finish = np.where(part >= 0, edge, finish)
-                else:
-                    good, edge = self._before(chunks, gaps, part, begin)
-                    begin = np.where(part >= 0, edge, begin)
-                good |= part < 0
-                phrase, begin, finish = phrase[good], begin[good], finish[good]
-        return begin, finish, self.row[phrase]
+        fits = np.flatnonzero(self.n_more.take(phrase) >= (word_end - end).take(which))
+        which, phrase = which.take(fits), phrase.take(fits)
+        begin, finish = start.take(which), word_end.take(which)
+        letters = np.frombuffer(folded + b"\0" * (len(self.part_chunks) + 1) * _CHUNK, np.uint8)
+        eights = np.ndarray(len(letters) - _CHUNK + 1, np.uint64, letters, strides=(1,))  # the eight letters from each position
+        for column in self.right.T:
+            good, finish = self._after(eights, gaps, column.take(phrase), finish)
+            phrase, begin, finish = phrase.take(good), begin.take(good), finish.take(good)
+        for column in self.left.T:
+            good, begin = self._before(eights, gaps, column.take(phrase), begin)
+            phrase, begin, finish = phrase.take(good), begin.take(good), finish.take(good)
+        return begin, finish, self.row.take(phrase)
 
-    def _after(self, chunks: np.ndarray, gaps: Ints, part: Ints, finish: Ints) -> tuple[Bools, Ints]:
-        """Does the part stand right after each end, and where does its word end?"""
-        start = finish + 1
-        good = self._stands(chunks, part, start)
-        end = start + self.part_length[part]
-        word_end = end.copy()
-        word_end[good] = gaps[np.searchsorted(gaps, end[good])]
-        return good & (word_end - end <= self.part_n_more[part]), word_end
+    def _after(self, eights: np.ndarray, gaps: Marks, part: Ints, finish: Ints) -> tuple[Ints, Ints]:
+        """Behind which ends does the part stand (or is there none), and the ends then, moved on where it does."""
+        good = self._stands(eights, part, finish + 1)
+        longer = good[part.take(good) >= 0]
+        end = finish.take(longer) + 1 + self.part_length.take(part.take(longer))
+        word_end = gaps.next(end)
+        finish = finish.copy()
+        finish[longer] = np.where(word_end - end <= self.part_n_more.take(part.take(longer)), word_end, -1)
+        return good[finish.take(good) >= 0], finish
 
-    def _before(self, chunks: np.ndarray, gaps: Ints, part: Ints, begin: Ints) -> tuple[Bools, Ints]:
-        """Does the part stand right before each start, and where does it begin?"""
-        at = np.searchsorted(gaps, begin - 1) - self.part_n_words[part]
-        start = gaps[np.maximum(at, 0)] + 1
-        rest = begin - 1 - (start + self.part_length[part])
-        good = (at >= 0) & (rest >= 0) & (rest <= self.part_n_more[part])
-        return good & self._stands(chunks, part, np.where(good, start, 0)), start
+    def _before(self, eights: np.ndarray, gaps: Marks, part: Ints, begin: Ints) -> tuple[Ints, Ints]:
+        """Before which starts does the part stand (or is there none), and the starts then, moved back where it does."""
+        longer = np.flatnonzero(part >= 0)
+        part_there, old = part.take(longer), begin.take(longer)
+        at = gaps.before(old - 1) - self.part_n_words.take(part_there)
+        start = gaps.at.take(np.maximum(at, 0)) + 1
+        rest = old - 1 - (start + self.part_length.take(part_there))
+        good = np.flatnonzero((at >= 0) & (rest >= 0) & (rest <= self.part_n_more.take(part_there)))
+        good = good.take(self._stands(eights, part_there.take(good), start.take(good)))
+        begin = begin.copy()
+        begin[longer] = -1
+        begin[longer.take(good)] = start.take(good)
+        return np.flatnonzero(begin >= 0), begin
 
-    def _stands(self, chunks: np.ndarray, part: Ints, start: Ints) -> Bools:
-        good = part >= 0
-        start = np.minimum(start, len(chunks) - self.part_chunks.shape[1] * _CHUNK)
-        for i in range(self.part_chunks.shape[1]):
-            todo = np.flatnonzero(good & (self.part_length[part] > i * _CHUNK))
-            have = chunks[start[todo] + i * _CHUNK] & self.part_masks[part[todo], i]
-            good[todo[have != self.part_chunks[part[todo], i]]] = False
+    def _stands(self, eights: np.ndarray, part: Ints, start: Ints) -> Ints:
+        """Which of the parts stand right at their start."""
+        good = np.arange(len(part))
+        for i, (chunk, mask) in enumerate(zip(self.part_chunks, self.part_masks, strict=True)):
+            have = eights[start.take(good) + i * _CHUNK]
+            longer = part.take(good)
+            good = good[have & mask.take(longer) == chunk.take(longer)]
         return good
 
 

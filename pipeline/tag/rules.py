@@ -4,7 +4,7 @@ all(roadblock, any(@XK, @RS))      near(6, police, clash)      all(gas, not(weat
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,11 +12,13 @@ import numpy as np
 import polars as pl
 
 from pipeline.errors import SeedError
-from pipeline.tag.arrays import Bools, Csr, Ints, csr, ranges
+from pipeline.tag.arrays import Bools, Csr, Ints, csr, ordered, ranges
+from pipeline.text import Bytes
 
 _TOKEN = re.compile(r"\s*([@#]?\w+|[(),])")
 LEAD, PASSING = 1.5, 0.75
 LONG_TEXT, LEAD_SENTENCES = 12, 3
+_BESIDE = np.array([[-1], [0], [1]])
 FUNCTIONS = ("all", "any", "not", "near", "doc")
 
 
@@ -92,6 +94,15 @@ class Facts:
     is_lead: Bools  # is the sentence a title, or the first of a text without one?
 
 
+class _Step(NamedTuple):
+    """One expression of all the rules, its arguments as numbers of expressions."""
+
+    op: str
+    args: list[int]
+    distance: int
+    sides: list[list[int]]  # of near(): the atoms of both arguments
+
+
 class Hits(NamedTuple):
     """(rule, sentence) pairs that hold."""
 
@@ -110,18 +121,30 @@ class Rules:
         number = {topic_id: i for i, topic_id in enumerate(self.topic_ids)}
         self.topic = np.array([number[t] for t in rules["topic_id"]], np.int64)
         self.weight = rules["weight"].cast(pl.Float64).to_numpy()
-        self.nodes = [parse(expression) for expression in rules["expression"]]
-        names = sorted({atom for node in self.nodes for atom in atoms(node)})
+        nodes = [parse(expression) for expression in rules["expression"]]
+        names = sorted({atom for node in nodes for atom in atoms(node)})
         self.atom_number = {name: i for i, name in enumerate(names)}
-        pairs = [(i, self.atom_number[a]) for i, node in enumerate(self.nodes) for a in dict.fromkeys(_positive(node))]
-        self.rule_atoms: Csr = csr(pairs, len(self.nodes))
+        pairs = [(i, self.atom_number[a]) for i, node in enumerate(nodes) for a in dict.fromkeys(_positive(node))]
+        self.rule_atoms: Csr = csr(pairs, len(nodes))
+        self.steps: list[_Step] = []
+        self._numbers = {Node("atom", atom=name): i for i, name in enumerate(names)}
+        self.rule_number = [self._number(node) for node in nodes]
+
+    def _number(self, node: Node) -> int:
+        """The number of an expression: first come all atoms, then `steps`, each once and after its arguments."""
+        if node not in self._numbers:
+            args = [self._number(arg) for arg in node.args]
+            sides = [[self.atom_number[atom] for atom in atoms(arg)] for arg in node.args] if node.op == "near" else []
+            self._numbers[node] = len(self.atom_number) + len(self.steps)
+            self.steps.append(_Step(node.op, args, node.distance, sides))
+        return self._numbers[node]
 
     def hits(self, facts: Facts) -> Hits:
         """Where each rule holds."""
-        stands = np.zeros((len(self.atom_number), facts.n_sentences), bool)
-        stands[facts.atom, facts.sentence] = True
-        evaluate = _Evaluation(facts, stands, self.atom_number)
-        found = [np.flatnonzero(evaluate(node)) for node in self.nodes]
+        evaluation = _Evaluation(facts, len(self.atom_number))
+        for step in self.steps:
+            evaluation.add(step)
+        found = [evaluation.sentences(number) for number in self.rule_number]
         counts = np.array([len(f) for f in found], np.int64)
         return Hits(np.repeat(np.arange(len(found)), counts), np.concatenate(found) if found else counts)
 
@@ -158,8 +181,9 @@ class Rules:
         which, atom = self.rule_atoms.expand(hits.rule[held])
         wanted = hits.sentence[held][which] * len(self.atom_number) + atom
         have = facts.sentence * len(self.atom_number) + facts.atom
-        order = np.argsort(have, kind="stable")
-        low, high = np.searchsorted(have[order], wanted), np.searchsorted(have[order], wanted, "right")
+        order = ordered(have)
+        have = have[order]
+        low, high = np.searchsorted(have, wanted), np.searchsorted(have, wanted, "right")
         pick, at_fact = ranges(low, high)
         fact = order[at_fact]
         hit = held[which[pick]]
@@ -167,52 +191,66 @@ class Rules:
 
 
 class _Evaluation:
-    """Expressions over the sentences of one batch; each call gives one flag a sentence."""
+    """Expressions over the sentences of one batch: for each one bit a sentence, and bits without meaning at the end."""
 
-    def __init__(self, facts: Facts, stands: Bools, number: Mapping[str, int]) -> None:
-        self.facts, self.stands, self.number = facts, stands, number
-        order = np.argsort(facts.atom, kind="stable")
-        self.by_atom = order
-        self.atom_start = np.searchsorted(facts.atom[order], np.arange(len(number) + 1))
+    def __init__(self, facts: Facts, n_atoms: int) -> None:
+        self.facts = facts
+        self.by_atom = ordered(facts.atom)
+        self.atom_start: list[int] = np.searchsorted(facts.atom[self.by_atom], np.arange(n_atoms + 1)).tolist()
         self.n_docs = int(facts.sentence_doc.max()) + 1 if len(facts.sentence_doc) else 0
+        stands = np.zeros((n_atoms, -(-facts.n_sentences // 8)), np.uint8)
+        np.bitwise_or.at(stands, (facts.atom, facts.sentence >> 3), np.left_shift(1, facts.sentence & 7).astype(np.uint8))
+        self.bits: list[Bytes] = list(stands)
 
-    def __call__(self, node: Node) -> Bools:
-        if node.op == "atom":
-            row: Bools = self.stands[self.number[node.atom]]
-            return row
-        if node.op == "near":
-            return self._near(node)
-        first, *others = (self(arg) for arg in node.args)
-        if node.op == "not":
-            return ~first
-        if node.op == "doc":
+    def add(self, step: _Step) -> None:
+        """The bits of one more expression."""
+        first, *others = (self.bits[arg] for arg in step.args)
+        if step.op == "near":
+            first = self._near(first & others[0], step)
+        elif step.op == "not":
+            first = ~first
+        elif step.op == "doc":
             held = np.zeros(self.n_docs, bool)
-            held[self.facts.sentence_doc[first]] = True
-            return held[self.facts.sentence_doc]
-        for other in others:
-            first = first & other if node.op == "all" else first | other
-        return first
+            held[self.facts.sentence_doc[self._flags(first)]] = True
+            first = np.packbits(held[self.facts.sentence_doc], bitorder="little")
+        else:
+            for other in others:
+                first = first & other if step.op == "all" else first | other
+        self.bits.append(first)
 
-    def _matches(self, node: Node) -> Ints:
-        numbers = [self.number[a] for a in atoms(node)]
-        picked = [self.by_atom[self.atom_start[n] : self.atom_start[n + 1]] for n in numbers]
-        return np.sort(np.concatenate(picked))
+    def sentences(self, number: int) -> Ints:
+        """The sentences in which an expression holds."""
+        bits = self.bits[number]
+        some = bits.nonzero()[0]
+        at = np.unpackbits(bits[some], bitorder="little").nonzero()[0]
+        held: Ints = some[at >> 3] << 3 | at & 7
+        return held[: int(held.searchsorted(self.facts.n_sentences))]
 
-    def _near(self, node: Node) -> Bools:
-        facts = self.facts
-        held = self(node.args[0]) & self(node.args[1])
-        if not held.any():
-            return held
-        left, right = (self._matches(arg) for arg in node.args)
-        left, right = left[held[facts.sentence[left]]], right[held[facts.sentence[right]]]
+    def _flags(self, bits: Bytes) -> Bools:
+        flags: Bools = np.unpackbits(bits, count=self.facts.n_sentences, bitorder="little").view(bool)
+        return flags
+
+    def _matches(self, atoms: list[int], held: Bools) -> Ints:
+        """The facts of some atoms in the sentences held, in no order."""
+        picked = np.concatenate([self.by_atom[self.atom_start[n] : self.atom_start[n + 1]] for n in atoms])
+        there: Ints = picked[held[self.facts.sentence[picked]]]
+        return there
+
+    def _near(self, both: Bytes, step: _Step) -> Bytes:
+        """Where both sides stand, and their next matches so many words apart."""
+        if not both.any():
+            return both
+        facts, held = self.facts, self._flags(both)
+        left, right = (self._matches(side, held) for side in step.sides)
+        right.sort()
+        sentence = facts.sentence[left]
+        at = facts.start[right].searchsorted(facts.start[left])
+        other = right.take(at + _BESIDE, mode="clip")
+        apart = np.abs(facts.word[other] - facts.word[left])
+        near = (apart <= step.distance) & (apart > 0) & (facts.sentence[other] == sentence)
         held = np.zeros(facts.n_sentences, bool)
-        at = np.searchsorted(facts.start[right], facts.start[left])
-        for step in (-1, 0, 1):
-            other = right[np.clip(at + step, 0, len(right) - 1)]
-            close = np.abs(facts.word[other] - facts.word[left]) <= node.distance
-            same = (facts.sentence[other] == facts.sentence[left]) & (facts.word[other] != facts.word[left])
-            held[facts.sentence[left[close & same]]] = True
-        return held
+        held[sentence[near.any(0)]] = True
+        return np.packbits(held, bitorder="little")
 
 
 def check(expression: str, known: Collection[str]) -> list[str]:
