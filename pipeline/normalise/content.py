@@ -10,7 +10,7 @@ import unicodedata
 import lxml.html
 from lxml import etree
 
-from pipeline.text import digest, fold
+from pipeline.text import OTHER_CHAR, digest, fold
 
 MAX_TITLE = 500  # characters; the longest real headline seen is below 400
 MAX_BODY = 400_000
@@ -110,7 +110,7 @@ def _uncounted(match: re.Match[str]) -> str:
 def _comparable(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     folded = fold(text)
-    if "\ufffd" in folded:  # a script that the fold does not keep apart
+    if OTHER_CHAR in folded:  # a script that the fold does not keep apart
         folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(folded.replace("\u00ad", "").split())
 
