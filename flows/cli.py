@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -111,9 +111,12 @@ def _flow_run(settings: Any, max_seconds: float, report: Any) -> Any:
 def _show(summary: Any) -> None:
     table = Table(title="Feeds polled", title_justify="left")
     for name in ("feed", "status", "entries", "new", "error"):
-        table.add_column(name, justify="right" if name in {"entries", "new"} else "left", no_wrap=True, overflow="ellipsis")
+        table.add_column(name, justify="right" if name in {"entries", "new"} else "left", no_wrap=name != "error")
+    room = max(out.width - 32 - max((len(feed["feed_id"]) for feed in summary.feeds), default=0), 20)  # one line a feed
     for feed in sorted(summary.feeds, key=lambda f: (f["error"] is not None, -f["new"])):
-        cells = (feed["feed_id"], feed["status"] or "-", feed["entries"], feed["new"], feed["error"] or "")
+        error = feed["error"] or ""
+        error = error if len(error) <= room else f"{error[: room - 1]}…"
+        cells = (feed["feed_id"], feed["status"] or "-", feed["entries"], feed["new"], error)
         table.add_row(*(escape(str(cell)) for cell in cells))
     if summary.feeds:
         out.print(table)
@@ -135,6 +138,8 @@ def _show(summary: Any) -> None:
         f"{summary.n_waiting} waiting; "
         f"{n_ok} of {summary.n_feeds} polls answered; {summary.n_articles} articles in all; {summary.seconds:.0f} s."
     )
+    if summary.n_postponed:
+        out.print(f"{summary.n_postponed} feeds were not reached in the time; they come first next time.")
     if summary.n_retagged:
         out.print(f"The seeds had changed: {summary.n_retagged} articles were tagged again.")
     if summary.silent or summary.drifting:
@@ -213,11 +218,12 @@ def sql(
 @app.command()
 def export(data: Data = None) -> None:
     """Write every mart as CSV below data/exports, with a README of the columns."""
+    from flows.run import EXPORT_SECONDS
     from pipeline.export import marts
     from pipeline.warehouse import Store
 
     settings = _settings(data)
-    with Store.reader(settings.data, settings.query_memory, settings.query_seconds) as store:
+    with Store.reader(settings.data, settings.query_memory, EXPORT_SECONDS) as store:
         folder = marts(store, settings.data / "exports")
     for path in sorted(folder.glob("*.csv")):
         out.print(f"{path}  {path.stat().st_size:,} bytes")
@@ -296,13 +302,17 @@ def stories(
 @contextlib.contextmanager
 def _lines(file: str) -> Iterator[Iterator[str]]:
     if file == "-":
-        yield (line.decode("utf-8", "replace") for line in sys.stdin.buffer)
+        yield _decoded(sys.stdin.buffer)
         return
     try:
         with Path(file).open("rb") as handle:
-            yield (line.decode("utf-8-sig" if n == 0 else "utf-8", "replace") for n, line in enumerate(handle))
+            yield _decoded(handle)
     except OSError as error:
         raise InputError(f"{file} can not be read: {error.strerror}.") from None
+
+
+def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
+    return (line.decode("utf-8-sig" if n == 0 else "utf-8", "replace") for n, line in enumerate(lines))
 
 
 @app.command()

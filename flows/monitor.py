@@ -45,9 +45,11 @@ def monitor(data: str | None = None, max_seconds: float = 480.0) -> None:
     observed(Settings.read(data=data), max_seconds)
 
 
-def observed(settings: Settings, max_seconds: float, report: Any = lambda _: None, begun: float | None = None) -> run.Summary:
+def observed(settings: Settings, max_seconds: float, report: Any = None, begun: float | None = None) -> run.Summary:
     """Run inside a flow: tasks for fetching, a table artifact of the feeds and a markdown artifact of the summary."""
-    summary = run.run_monitor(settings, max_seconds, _submitted(fetch_feeds), _submitted(fetch_pages), report, begun)
+    summary = run.run_monitor(
+        settings, max_seconds, _submitted(fetch_feeds), _submitted(fetch_pages), report or (lambda _: None), begun
+    )
     rows = [{k: ("" if v is None else v) for k, v in feed.items()} for feed in summary.feeds]
     create_table_artifact(rows or [{"feed_id": "none was due"}], key="feeds", description="What each polled feed gave")
     create_markdown_artifact(run.markdown(summary), key="summary", description="What the run did")

@@ -35,6 +35,7 @@ from pipeline.warehouse import Store, landing, queries
 MAX_TRIES = 8  # of a page
 
 POLL_SHARE = 0.6  # of the time that is left; the rest is for pages
+EXPORT_SECONDS = 3600.0  # for all marts together
 PAGE_TASKS = 4  # at the same time
 
 Batches = list[list[Request]]
@@ -53,6 +54,7 @@ class Summary:
     n_updated: int = 0
     n_pages: int = 0
     n_waiting: int = 0
+    n_postponed: int = 0
     n_retagged: int = 0
     n_articles: int = 0
     is_offline: bool = False
@@ -81,6 +83,8 @@ def markdown(summary: Summary) -> str:
         f"- articles in the warehouse: {summary.n_articles}",
         f"- {status.alert_line(summary.silent, summary.drifting)}",
     ]
+    if summary.n_postponed:
+        lines.append(f"- feeds not reached in the time, first next time: {summary.n_postponed}")
     if summary.n_retagged:
         lines.append(f"- articles tagged again, since the seeds had changed: {summary.n_retagged}")
     if summary.is_offline:
@@ -179,6 +183,7 @@ def _begin(run: Run, tables: seeds.Seeds) -> None:
         "run_id": run.summary.run_id, "started_at": datetime.now(UTC), "status": "running", "seeds_version": tables.version,
         "tagger_version": tagger_version(),
     }  # fmt: skip
+    run.store.run("update run set status = 'killed' where status = 'running'")  # we hold the lock: it runs no more
     run.store.append("run", pl.DataFrame([row]))
 
 
@@ -253,7 +258,9 @@ def _land_feeds(run: Run, batch: pl.DataFrame, stem: Path) -> None:
         log.append(_log_row(run, answer, feed["feed_id"], error) | {
             "n_entries": n_entries, "n_new": n_new, "is_gap": is_gap, "next_fetch_at": state.next_fetch_at,
         })  # fmt: skip
-        if not answer.is_postponed:
+        if answer.is_postponed:
+            run.summary.n_postponed += 1
+        else:
             _count_poll(run.summary, feed, answer, error, n_entries, n_new)
     with run.store.transaction():
         landing.land(run.store, changes, tagged, run.tagged_by, now)
@@ -410,7 +417,7 @@ def _finish(run: Run) -> Summary:
     _clear(run.spool)
     run.report("publishing")
     summary.snapshot = store.publish()
-    with Store.reader(summary.data) as reader:
+    with Store.reader(summary.data, run.settings.query_memory, EXPORT_SECONDS) as reader:
         summary.n_articles = int(reader.read("select count(*) as n from article")["n"][0])
         summary.top = reader.read(queries.load("top_topics").sql, days="60", group="region").to_dicts()
         summary.silent, summary.drifting = status.alerts(reader)

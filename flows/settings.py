@@ -69,7 +69,7 @@ class Settings(BaseSettings):
                 raise SettingsError(f"There is no setting `{name}` (in {config_file()} or BALKANWATCH_{name.upper()}).") from None
             reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
             raise SettingsError(f"Setting `{name}` is {first['input']!r}, but it {_sentence(reason)}.") from None
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError(f"{config_file()} is not valid TOML: {error}.") from None
 
 

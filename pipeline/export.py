@@ -1,8 +1,10 @@
 """CSV files for spreadsheets: every mart, formula-safe, with a README of its columns."""
 
 import contextlib
+import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -22,9 +24,18 @@ _DANGEROUS = r"^[\s\ufeff]*[=+\-@＝＋－＠]|^[\t\r\n]"  # some spreadsheets s
 
 def harmless(frame: pl.DataFrame) -> pl.DataFrame:
     """Text cells that a spreadsheet would run as a formula get a leading apostrophe; NULs go, lists become text."""
-    lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
-    frame = frame.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join(" ") for name in lists)
+    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
+    frame = frame.with_columns(pl.Series(name, [_plain(value) for value in frame[name]], pl.String) for name in nested)
     return frame.with_columns(_safe(name) for name, dtype in frame.schema.items() if dtype == pl.String)
+
+
+def _plain(value: Any) -> str | None:
+    """A list of words as words, anything deeper as JSON."""
+    if value is None:
+        return None
+    value = value.to_list() if isinstance(value, pl.Series) else value
+    flat = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return " ".join(value) if flat else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _safe(name: str) -> pl.Expr:
@@ -69,7 +80,10 @@ def _readme(store: Store) -> str:
     ]
     for name, sql in MARTS.items():
         columns = store.connection.execute(f"describe {sql}").fetchall()
+        source = sql.split(" from ")[1].split()[0]
         out.append(f"## {name}.csv\n")
-        out += [f"- `{column}` ({kind.lower()[:30]}): {by_column.get(column, '')}".rstrip(": ") for column, kind, *_ in columns]
+        for column, kind, *_ in columns:
+            text = comments.get((source, column)) or by_column.get(column, "")
+            out.append(f"- `{column}` ({kind.lower()[:30]}): {text}".rstrip(": "))
         out.append("")
     return "\n".join(out)

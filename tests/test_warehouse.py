@@ -279,6 +279,8 @@ def test_a_snapshot_that_can_not_be_written_leaves_the_old_one(empty: Path) -> N
         kept = snapshot_path(empty)
         (empty / f".{kept.name}.{os.getpid()}.tmp").symlink_to("/dev/full")  # stops root too, unlike permissions
         before = kept.read_bytes()
+        orphan = empty / f".{kept.name}.1.tmp"
+        orphan.write_text("half a copy of a run that was killed")
         with pytest.raises(WarehouseError, match=r"^The snapshot could not be written to .*No space left on device"):
             store.publish()
         assert kept.read_bytes() == before

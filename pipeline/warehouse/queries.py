@@ -48,7 +48,7 @@ def load(name: str) -> Query:
     return Query(name, head["question"], head["grain"], [Parameter(*found) for found in _PARAMETER.findall(sql)], sql)
 
 
-def ask(store: Store, name: str, **values: str) -> pl.DataFrame:
+def ask(store: Store, name: str, /, **values: str) -> pl.DataFrame:
     """The answer to a query; unknown or missing parameters raise InputError."""
     query = load(name)
     unknown = set(values) - {p.name for p in query.parameters}
@@ -59,6 +59,13 @@ def ask(store: Store, name: str, **values: str) -> pl.DataFrame:
     missing = [key for key, value in filled.items() if value is None]
     if missing:
         raise InputError(f"Query `{name}` needs --{missing[0]}.")
+    if "country" in filled:
+        filled["country"] = str(filled["country"]).upper()
+    for key, column in (("country", "code"), ("topic", "topic_id")):
+        value = filled.get(key, "*")
+        codes = store.read(f"select {column} as code from {key}")["code"].to_list()
+        if codes and value not in {"*", *codes}:
+            raise InputError(f"There is no {key} `{value}`; relation `{key}` has them all.")
     try:
         return store.read(query.sql, **filled)
     except (duckdb.DataError, duckdb.ProgrammingError) as error:
@@ -73,5 +80,5 @@ def run(store: Store, sql: str) -> pl.DataFrame:
         return store.read(sql)
     except duckdb.InterruptException:
         raise
-    except duckdb.Error as error:
+    except (duckdb.Error, pl.exceptions.PolarsError) as error:
         raise InputError(f"The statement can not be answered: {str(error).splitlines()[0]}") from None

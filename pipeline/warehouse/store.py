@@ -97,7 +97,7 @@ class Store:
             raise
         self.connection.execute("commit")
 
-    def read(self, sql: str, **frames_or_values: Any) -> pl.DataFrame:
+    def read(self, sql: str, /, **frames_or_values: Any) -> pl.DataFrame:
         """The answer to a query. Frames given by name can be queried by that name, other values are `$parameters`."""
         frames = {k: v for k, v in frames_or_values.items() if isinstance(v, pl.DataFrame)}
         values = {k: v for k, v in frames_or_values.items() if k not in frames}
@@ -149,6 +149,9 @@ class Store:
         source, target = writer_path(self.data), snapshot_path(self.data)
         self.connection.execute("checkpoint")
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        for left_over in target.parent.glob(f".{target.name}.*.tmp"):  # of a run that was killed here
+            if left_over != temporary:
+                left_over.unlink(missing_ok=True)
         done = subprocess.run([*_copy_command(), str(source), str(temporary)], capture_output=True, text=True, check=False)
         if done.returncode:
             temporary.unlink(missing_ok=True)

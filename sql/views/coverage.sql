@@ -57,3 +57,14 @@ inner join counted as total
         and total.topic_id = '*'
 where c.country_code is not null and c.topic_id is not null;
 comment on view coverage is 'Counts per day, country, topic, side, language and basis (focus: countries the article is chiefly about; mention: all it names). Rows with * carry the true distinct total over that dimension: never sum distinct counts. share = n_stories / all stories of the same day, side and language.';
+comment on column coverage.day is 'Day of publication in the configured zone';
+comment on column coverage.country_code is 'ISO 3166-1 alpha-2, XK for Kosovo; * for all';
+comment on column coverage.topic_id is 'The topic; * for all articles, also those without a topic';
+comment on column coverage.side is 'The audience or capital the outlet speaks to; * for all';
+comment on column coverage.lang is 'ISO 639-1, or hbs for Serbian, Bosnian, Croatian and Montenegrin; * for all';
+comment on column coverage.basis is 'focus: countries the article is chiefly about; mention: all it names';
+comment on column coverage.n_articles is 'Articles';
+comment on column coverage.n_stories is 'Stories: copies of one text count once';
+comment on column coverage.n_outlets is 'Outlets';
+comment on column coverage.n_owners is 'Owners; an unknown owner counts as the outlet itself';
+comment on column coverage.share is 'n_stories divided by all stories of the same day, side and language';
