@@ -20,7 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import ahocorasick_rs
-import numpy as np
 import polars as pl
 import trafilatura
 from rich.console import Console
@@ -28,7 +27,7 @@ from rich.table import Table
 
 from pipeline import language, seeds
 from pipeline.tag import Tagger
-from pipeline.text import _unfold_table, fold
+from pipeline.text import fold, unfold
 
 ROOT = Path(__file__).resolve().parents[1]
 REPEATS = 3
@@ -113,7 +112,7 @@ def main() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     tagger = Tagger(seeds.load(ROOT / "seeds").tables)
     lexis = tagger.lexis(options.lang)
-    plain = [_unfold_table()[np.frombuffer(s, np.uint8)].tobytes().decode("utf-32-le").strip() for s in lexis.strings]
+    plain = [unfold(s).strip() for s in lexis.strings]
     patterns = sorted(set(plain))
     texts = corpus(options.lang, options.mb, options.texts)
     mb = sum(len(text.encode()) for text in texts) / 1e6

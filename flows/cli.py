@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -259,23 +259,14 @@ def tag(
     from flows import tagging
     from flows.tagging import compiled
 
-    n_bad = 0
-
-    def complain(number: int, reason: str) -> None:
-        nonlocal n_bad
-        n_bad += 1
-        err.print(f"line {number}: {escape(reason)}", highlight=False)
-
     tagger, *_ = compiled(_settings())
-    with _lines(file) as lines:
+    with _lines(file) as (lines, complain):
         if explain:
             for one in tagging.good_lines(lines, complain):
                 out.print(explaining.explained(tagger, one))
         else:
             for line in tagging.tag_lines(tagger, lines, complain):
                 sys.stdout.write(line + "\n")
-    if n_bad:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -285,30 +276,28 @@ def stories(
     """Group near-duplicate texts: JSON lines with id, story_id, similarity to the lead, is_lead. Needs no database."""
     from flows import tagging
 
-    n_bad = 0
-
-    def complain(number: int, reason: str) -> None:
-        nonlocal n_bad
-        n_bad += 1
-        err.print(f"line {number}: {escape(reason)}", highlight=False)
-
-    with _lines(file) as lines:
+    with _lines(file) as (lines, complain):
         for line in tagging.story_lines(lines, complain):
             sys.stdout.write(line + "\n")
-    if n_bad:
-        raise typer.Exit(1)
 
 
 @contextlib.contextmanager
-def _lines(file: str) -> Iterator[Iterator[str]]:
-    if file == "-":
-        yield _decoded(sys.stdin.buffer)
-        return
-    try:
-        with Path(file).open("rb") as handle:
-            yield _decoded(handle)
-    except OSError as error:
-        raise InputError(f"{file} can not be read: {error.strerror}.") from None
+def _lines(file: str) -> Iterator[tuple[Iterator[str], Callable[[int, str], None]]]:
+    """The lines of a file, and whom to tell (number, reason) of bad ones: each is printed, and the command ends with 1."""
+    bad: list[int] = []
+
+    def complain(number: int, reason: str) -> None:
+        bad.append(number)
+        err.print(f"line {number}: {escape(reason)}", highlight=False)
+
+    with contextlib.ExitStack() as stack:
+        try:  # opening only: a pipe that closes while we write is no fault of the file
+            handle = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
+        except OSError as error:
+            raise InputError(f"{file} can not be read: {error.strerror}.") from None
+        yield _decoded(handle), complain
+    if bad:
+        raise typer.Exit(1)
 
 
 def _decoded(lines: Iterable[bytes]) -> Iterator[str]:

@@ -270,8 +270,8 @@ def _land_feeds(run: Run, batch: pl.DataFrame, stem: Path) -> None:
     run.summary.n_updated += changes.n_updated
 
 
-def _answers(stem: Path) -> Iterator[fetch.Result]:
-    for row in pl.read_parquet(stem.with_suffix(".fetched")).iter_rows(named=True):
+def _answers(stem: Path, suffix: str = ".fetched") -> Iterator[fetch.Result]:
+    for row in pl.read_parquet(stem.with_suffix(suffix)).iter_rows(named=True):
         yield fetch.Result(**row)
 
 
@@ -311,14 +311,9 @@ def _count_poll(
 
 def _write_log(run: Run, rows: list[dict[str, Any]], stem: Path) -> None:
     """The rows of fetch_log and robots_log of a batch; its files are done with once the transaction is through."""
-    robots = [_log_row(run, answer, "", answer.error) for answer in _robots(stem)]
+    robots = [_log_row(run, answer, "", answer.error) for answer in _answers(stem, ".robots")]
     run.store.append("fetch_log", _frame(rows + robots, "fetch_log"))
     run.store.append("robots_log", pl.read_parquet(stem.with_suffix(".verdicts")))
-
-
-def _robots(stem: Path) -> Iterator[fetch.Result]:
-    for row in pl.read_parquet(stem.with_suffix(".robots")).iter_rows(named=True):
-        yield fetch.Result(**row)
 
 
 def _frame(rows: list[dict[str, Any]], relation: str) -> pl.DataFrame:

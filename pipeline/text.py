@@ -97,8 +97,12 @@ def _unfold_table() -> npt.NDArray[np.uint32]:
 
 def fold(text: str) -> str:
     """Lower case, no diacritics, every other sign a space; as long as the text itself, and idempotent."""
-    folded = np.frombuffer(fold_bytes(text), np.uint8)
-    return _unfold_table()[folded].tobytes().decode("utf-32-le", "surrogatepass")
+    return unfold(fold_bytes(text))
+
+
+def unfold(folded: bytes) -> str:
+    """Folded bytes as a string that one can read."""
+    return _unfold_table()[np.frombuffer(folded, np.uint8)].tobytes().decode("utf-32-le", "surrogatepass")
 
 
 _CYRILLIC = {
