@@ -31,6 +31,21 @@ NAMES = ["AL", "BA", "HR", "ME", "MK", "RS", "XK"]  # the countries whose names 
 ACTORS = ["eu", "kfor", "nato", "osce", "un"]
 
 
+PROGRAMS: dict[str, Callable[[], object]] = {  # marker: what finds the system program
+    "needs_chromium": lambda: shutil.which("chromium"),
+    "needs_postgres": lambda: sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb"),
+    "needs_libreoffice": lambda: shutil.which("soffice"),
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that misses its system program is skipped on a bare machine and fails in `.ci/run`, which installs them."""
+    for marker, found in PROGRAMS.items():
+        if item.get_closest_marker(marker) and not found():
+            missing = f"{marker.removeprefix('needs_')} is not installed"
+            (pytest.fail if os.environ.get("BALKANWATCH_CI") else pytest.skip)(missing)
+
+
 @pytest.fixture(scope="session")
 def small_seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real seeds with few names, English topic words and no feed: they compile at once instead of in six seconds."""
@@ -47,9 +62,6 @@ def small_seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for path in folder.glob(pattern):
                 pl.read_csv(path, infer_schema=False).filter(condition).write_csv(path)
     return folder
-
-
-Prepare = Callable[..., Settings]
 
 
 def prepared(small_seeds: Path, folder: Path, feeds: Iterable[dict[str, Any]], **more: Any) -> Settings:
