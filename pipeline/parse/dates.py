@@ -7,6 +7,7 @@ the same calendar day in all of Europe. `03/04/2023` may be March or April, so i
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
 MAX_LENGTH = 80
@@ -31,6 +32,7 @@ _DAY_FIRST = re.compile(
     r"(?<![\d:])(\d{1,2})(?:st|nd|rd|th)?[\s.,/-]{1,3}(?:de\s|of\s)?([^\W\d_]{3,12})[\s.,/-]{1,3}(?:de\s)?(\d{4})(?!\d)"
 )
 _MONTH_FIRST = re.compile(r"\b([^\W\d_]{3,12})\.?\s{1,2}(\d{1,2})(?:st|nd|rd|th)?,?\s{1,2}(\d{4})(?!\d)")
+_ISO_DAY = re.compile(r"(?<![\d-])\d{4}-\d{2}-\d{2}(?!\d)")
 _SHORT_YEAR = re.compile(r"^(?:[^\W\d_]{2,10},\s)?(\d{1,2})[\s-]([^\W\d_]{3})[\s-](\d{2})(?=\s\d{1,2}:)")  # RFC 822 itself
 
 # Month names begin so in en, hbs, sl, sq, de, fr, it, es, ro, tr, hu, pl (Latin) and sr, mk, bg, ru, uk (Cyrillic),
@@ -60,17 +62,39 @@ _WHOLE = {
     "agu": 8, "set": 9,
     "lis": 10, "eki": 10, "pro": 12, "ara": 12,
 }  # fmt: skip
+_EPOCH = re.compile(r"1[0-9]\d{8}(?:\d{3})?", re.ASCII)  # seconds or milliseconds since 1970, from 2001 to 2033
 _URL = re.compile(r"(?<![\d])((?:19|20)\d{2})([/_.-])(0?[1-9]|1[0-2])\2(0?[1-9]|[12]\d|3[01])(?!\d)")
 _URL_PACKED = re.compile(r"(?<![\d])(20[0-3]\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
-def parse(text: str | None) -> datetime | None:
-    """A date from a feed or from a page's metadata."""
+def parse(text: str | None, day_first: bool = False) -> datetime | None:
+    """A date from a feed or from a page's metadata; `day_first` when the language is known to write 3/4 for the 3rd of April."""
     text = " ".join((text or "")[: 2 * MAX_LENGTH].split())[:MAX_LENGTH]
     if match := _ISO.fullmatch(text):
         year, month, day, hour, minute, second, zone = match.groups()
         return _build(int(year), int(month), int(day), (hour, minute, second), _offset(zone))
-    return _written(text) if any(c.isdigit() for c in text) else None
+    if _EPOCH.fullmatch(text):
+        return datetime.fromtimestamp(int(text[:10]), UTC)
+    return _written(text, day_first) if any(c.isdigit() for c in text) else None
+
+
+def find(text: str, day_first: bool = False) -> Iterator[tuple[datetime, int, int]]:
+    """Every certain date in a line of text with its place; with the time of day after it (or before the only one)."""
+    spans: list[tuple[int, int]] = []
+    for match in sorted(
+        (m for p in (_ISO_DAY, _DAY_FIRST, _MONTH_FIRST, _NUMERIC) for m in p.finditer(text)), key=lambda m: m.start()
+    ):
+        if not spans or match.start() >= spans[-1][1]:
+            spans.append(match.span())
+    for n, (start, end) in enumerate(spans[:20]):
+        stop = spans[n + 1][0] if n + 1 < len(spans) else len(text)
+        pieces = (
+            (text, text[start : min(stop, start + 45)], text[start:end])
+            if len(spans) == 1
+            else (text[start : min(stop, start + 45)], text[start:end])
+        )
+        if at := next((at for piece in pieces if len(piece) <= MAX_LENGTH and (at := parse(piece, day_first))), None):
+            yield at, start, end
 
 
 def from_url(path: str) -> datetime | None:
@@ -97,8 +121,8 @@ def _build(
         return None
 
 
-def _written(text: str) -> datetime | None:
-    day = _day(text)
+def _written(text: str, day_first: bool) -> datetime | None:
+    day = _day(text, day_first)
     if day is None:
         return None
     (year, month, date), rest = day
@@ -119,7 +143,7 @@ def _written(text: str) -> datetime | None:
     return _build(year, month, date, (str(hour), time[2], time[3]), offset)
 
 
-def _day(text: str) -> tuple[tuple[int, int, int], str] | None:
+def _day(text: str, day_first: bool) -> tuple[tuple[int, int, int], str] | None:
     """(year, month, day) and the rest of the text, when exactly one day is named."""
     found: dict[tuple[int, int, int], str] = {}
     for pattern, order in ((_DAY_FIRST, (3, 2, 1)), (_MONTH_FIRST, (3, 1, 2)), (_SHORT_YEAR, (3, 2, 1))):
@@ -131,19 +155,19 @@ def _day(text: str) -> tuple[tuple[int, int, int], str] | None:
                 found.setdefault((year, month, int(match[order[2]])), text[: match.start()] + " " + text[match.end() :])
     if not found:
         for match in _NUMERIC.finditer(text):
-            if (day := _numeric(match[1], match[2].strip(), match[3], match[4])) is None:
+            if (day := _numeric(match[1], match[2].strip(), match[3], match[4], day_first)) is None:
                 return None
             found.setdefault(day, text[: match.start()] + " " + text[match.end() :])
     return next(iter(found.items())) if len(found) == 1 else None
 
 
-def _numeric(first: str, sign: str, second: str, third: str) -> tuple[int, int, int] | None:
+def _numeric(first: str, sign: str, second: str, third: str, day_first: bool) -> tuple[int, int, int] | None:
     a, b, c = int(first), int(second), int(third)
     if len(first) == 4:
         return (a, b, c) if len(third) == 2 else None
     if len(first) == 3 or len(third) != 4:
         return None
-    if sign == "/" and a <= 12 and b <= 12 and a != b:
+    if sign == "/" and a <= 12 and b <= 12 and a != b and not day_first:
         return None
     return (c, a, b) if sign == "/" and b > 12 else (c, b, a)
 

@@ -1,30 +1,30 @@
 """Web pages: text by trafilatura; title, author and dates from what the page says of itself. One tree, parsed once."""
 
-import itertools
+import html
 import json
-import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import trafilatura
 from lxml import etree
 from lxml.html import HtmlElement
 from trafilatura.utils import load_html
 
 from pipeline.parse import dates
+from pipeline.parse.blocks import Blocks, Frame, plain
+from pipeline.parse.body import body
 from pipeline.parse.charset import decode
 from pipeline.parse.feeds import NOT_XML
-
-logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # what it finds wrong with a page stands in `error`
+from pipeline.parse.published import visible
 
 MAX_CHARS = 6_000_000  # more of a page is not read
 MAX_ELEMENTS = 60_000  # beyond that a page is a data dump; extraction would take minutes
 MAX_TITLE = 2_000
 MAX_JSON = 1_000_000
+MAX_META = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +59,21 @@ _MARKUP = re.compile(r"<(?:!doctype|html|head|body|div|p|article|main|span|table
 _FEED = re.compile(r"\s{0,99}(?:<\?xml[^<>]{0,400}\?>\s{0,99})?<(?:rss|feed|rdf:RDF|urlset|sitemapindex)(?=[\s>])")
 
 
-def page(html: bytes, url: str, content_type: str | None = None) -> PageDocument:
+def page(data: bytes, url: str, content_type: str | None = None) -> PageDocument:
     """A parsed page from the bytes of an answer; `url` is where they came from. Never raises."""
-    if not html.strip(b" \t\r\n\0"):
+    if not data.strip(b" \t\r\n\0"):
         return PageDocument(url, error="the page is empty")
     for magic, name in _MAGIC:
-        if html.startswith(magic):
+        if data.startswith(magic):
             return PageDocument(url, error=f"this is {name}, not a web page")
     try:
-        return _read(NOT_XML.sub("", decode(html[: 2 * MAX_CHARS], content_type)[:MAX_CHARS]), url)
+        return _read(NOT_XML.sub("", decode(data[: 2 * MAX_CHARS], content_type)[:MAX_CHARS]), url)
     except Exception as error:  # lxml and trafilatura raise almost anything on hostile input
         return PageDocument(url, error=f"the page can not be read ({type(error).__name__})")
+
+
+# what holds no text and no fact that is still wanted
+_SILENT = ("script", "style", "svg", "noscript", "template", "iframe", "object", "embed", "select", "canvas", "picture", "link")
 
 
 def _read(text: str, url: str) -> PageDocument:
@@ -80,25 +84,31 @@ def _read(text: str, url: str) -> PageDocument:
     if text.count("<") > 2 * MAX_ELEMENTS:
         return PageDocument(url, error="the page has too many elements")
     tree = load_html(text)
+    if tree is None:  # a fragment without head
+        tree = load_html(f"<html>{text}")
     if tree is None:
         return PageDocument(url, error="the page can not be read (no HTML)")
-    facts = _facts(tree)
+    facts = _facts(tree, url)
     title = _title(facts)
-    body = trafilatura.extract(tree, fast=True, include_comments=False) or ""
+    etree.strip_elements(tree, *_SILENT, with_tail=False)  # most of a page's weight, and nothing to read
+    blocks = Blocks(tree)
+    headline = _headline(blocks, title)
+    if headline is not None and plain(title).startswith(start := plain(blocks.units[headline].text)) and len(start) > 15:
+        title = blocks.units[headline].text  # without the name of the outlet
+    frame = blocks.article(headline)
+    when = tuple(_dates(facts, blocks, headline, frame, url))
     base = _join(url, facts.links.get("base")) or url
     return PageDocument(
         url=url,
         title=title[:MAX_TITLE],
-        body=_without_head(body, {_plain(title), *map(_plain, facts.headings)}),
-        article_body=max((_string(node.get("articleBody")) for node in facts.nodes), key=len, default=""),
+        body=body(tree, blocks, frame, headline, {plain(title), *map(plain, facts.headings)}, _descriptions(facts)),
+        article_body=_article_body(facts),
         author=_author(facts),
-        dates=tuple(_dates(facts, tree, url)),
+        dates=when,
         canonical=_join(base, facts.links.get("canonical")),
         amp=_join(base, facts.links.get("amphtml")),
         next_page=_join(base, facts.links.get("next")),
-        lang=tree.get("lang")
-        or tree.get("{http://www.w3.org/XML/1998/namespace}lang")
-        or facts.first("og:locale", "content-language"),
+        lang=facts.lang or facts.first("og:locale", "content-language"),
     )
 
 
@@ -109,12 +119,12 @@ def _read(text: str, url: str) -> PageDocument:
 class _Facts:
     metas: dict[str, list[str]]
     links: dict[str, str]
-    nodes: list[dict[str, Any]]  # objects of JSON-LD that are articles
+    nodes: list[dict[str, Any]]  # objects of JSON-LD that are this article, or may be
+    scripts: list[str]  # JSON-LD that is none
     site: list[str]  # names that the site gives itself
-    times: list[HtmlElement]
     headings: list[str]
-    h1: HtmlElement | None
     title: str
+    lang: str | None
 
     def first(self, *names: str) -> str | None:
         return next((value for name in names for value in self.metas.get(name, ()) if value), None)
@@ -124,32 +134,34 @@ _ARTICLE = re.compile(r"Article|Posting|Report|WebPage|CreativeWork|VideoObject"
 _BETTER = re.compile(r"Article|Posting|Report$")
 
 
-def _facts(tree: HtmlElement) -> _Facts:
-    facts = _Facts({}, {}, [], [], [], [], None, "")
+def _facts(tree: HtmlElement, url: str) -> _Facts:
+    facts = _Facts({}, {}, [], [], [], [], "", tree.get("lang") or tree.get("{http://www.w3.org/XML/1998/namespace}lang"))
     nodes: list[dict[str, Any]] = []
-    for element in tree.iter("meta", "link", "script", "time", "h1", "title", "base"):
+    for element in tree.iter("meta", "link", "script", "h1", "title", "base"):
         tag = element.tag
         if tag == "meta":
-            value = " ".join((element.get("content") or "").split())
+            value = " ".join((element.get("content") or "")[:MAX_META].split())
             for attribute in ("property", "name", "itemprop", "http-equiv"):
                 if value and (name := element.get(attribute)):
                     facts.metas.setdefault(name.strip().lower(), []).append(value)
         elif tag == "link":
-            for rel in (element.get("rel") or "").lower().split():
+            for rel in (element.get("rel") or "").lower().split()[:10]:
                 facts.links.setdefault(rel, element.get("href") or "")
         elif tag == "script" and "ld+json" in (element.get("type") or "").lower():
-            nodes.extend(_json_nodes(element.text or ""))
-        elif tag == "time":
-            facts.times.append(element)
+            found = list(_json_nodes(element.text or ""))
+            nodes.extend(found)
+            if not found:
+                facts.scripts.append((element.text or "")[:MAX_JSON])
         elif tag == "h1":
             facts.headings.append(_line(element))
-            facts.h1 = element if facts.h1 is None and facts.headings[-1] else facts.h1
         elif tag == "title" and not facts.title:
             facts.title = _line(element)
         elif tag == "base":
             facts.links.setdefault("base", element.get("href") or "")
-    articles = [node for node in nodes if _ARTICLE.search(_types(node))]
-    facts.nodes = sorted(articles, key=lambda node: not _BETTER.search(_types(node)))
+    articles = sorted(
+        (node for node in nodes if _ARTICLE.search(_types(node))), key=lambda node: not _BETTER.search(_types(node))
+    )
+    facts.nodes = _ours(articles, facts, url)
     named = [_name(node.get("publisher")) for node in articles]
     named += [_string(node.get("name")) for node in nodes if re.search(r"WebSite|Organization", _types(node))]
     facts.site = [
@@ -162,19 +174,14 @@ def _json_nodes(text: str) -> Iterator[dict[str, Any]]:
     """The objects of a JSON-LD script that stand at its top, in a list or in a `@graph`."""
     if len(text) > MAX_JSON:
         return
-    text = (
-        text.strip()
-        .removeprefix("<!--")
-        .removeprefix("//<![CDATA[")
-        .removesuffix("-->")
-        .removesuffix("//]]>")
-        .strip()
-        .rstrip(";")
-    )
+    text = re.sub(r"^\s*(?:<!--|//\s*<!\[CDATA\[|/\*\s*<!\[CDATA\[\s*\*/)|(?:-->|//\s*\]\]>|/\*\s*\]\]>\s*\*/|;)\s*$", "", text)
     try:
         data = json.loads(text, strict=False)
     except (ValueError, RecursionError):
-        return
+        try:
+            data = json.loads(re.sub(r",(\s{0,99}[}\]])", r"\1", text), strict=False)
+        except (ValueError, RecursionError):
+            return
     queue = [data]
     for item in queue:
         if isinstance(item, list):
@@ -186,6 +193,35 @@ def _json_nodes(text: str) -> Iterator[dict[str, Any]]:
             )
         if len(queue) > 500:
             return
+
+
+def _ours(nodes: list[dict[str, Any]], facts: _Facts, url: str) -> list[dict[str, Any]]:
+    """The nodes that speak of this page, by address or headline; without such the ones that do not say of which page they
+    speak, or the only article there is."""
+    addresses = {_place(link) for link in (url, facts.links.get("canonical") or "", facts.first("og:url") or "")} - {""}
+    titles = {start for text in (*facts.headings, facts.title, facts.first("og:title") or "") if len(start := plain(text)) > 8}
+    ours, unsaid = [], []
+    for node in nodes:
+        main = node.get("mainEntityOfPage")
+        links = [node.get("url"), node.get("@id"), main.get("@id") if isinstance(main, dict) else main]
+        places = {_place(_string(link)) for link in links} - {""}
+        headline = plain(html.unescape(_string(node.get("headline")) or _string(node.get("name")))[:MAX_TITLE])
+        if places & addresses or (len(headline) > 8 and any(t.startswith(headline) or headline.startswith(t) for t in titles)):
+            ours.append(node)
+        elif not (headline and titles) or not (places and addresses):
+            unsaid.append(node)
+    better = [node for node in nodes if _BETTER.search(_types(node))]
+    return ours or unsaid or (better if len(better) == 1 else [])
+
+
+def _place(url: str) -> str:
+    """What of an address says which page is meant."""
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return ""
+    path = re.sub(r"(?:/amp)?/*$", "", parts.path).lower()
+    return f"{path}?{parts.query}" if len(path) > 1 else ""
 
 
 def _types(node: dict[str, Any]) -> str:
@@ -223,24 +259,20 @@ def _join(base: str, link: str | None) -> str | None:
 _SEPARATOR = re.compile(r"\s+[|–—\-•·»:/~]+\s+|\s*\|\s*")
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text.lower())
-
-
 def _title(facts: _Facts) -> str:
     """The headline: an h1 that another witness confirms, else JSON-LD, Open Graph, the only h1, the title of the
     window."""
     said = [_string(node.get("headline")) for node in facts.nodes if _BETTER.search(_types(node))]
     said += [facts.first("og:title") or "", facts.first("twitter:title") or ""]
-    said = [" ".join(text.split()) for text in said if text.strip()]
+    said = [" ".join(text[:MAX_TITLE].split()) for text in said if text.strip()]
     headings = [heading for heading in facts.headings if heading]
     for heading in headings:
-        plain = _plain(heading)
-        if len(plain) > 8 and any(_plain(text).startswith(plain) for text in (*said, facts.title)):
+        start = plain(heading)
+        if len(start) > 8 and any(plain(text).startswith(start) for text in (*said, facts.title)):
             return heading
     if len(headings) == 1 and not said and len(headings[0]) > 15:
         return headings[0]
-    names = {_plain(name) for name in facts.site} | _host_names(facts.first("og:url") or facts.links.get("canonical") or "")
+    names = {plain(name) for name in facts.site} | _host_names(facts.first("og:url") or facts.links.get("canonical") or "")
     return next((_without_site(text, names) for text in (*said, facts.title) if text), "") or "".join(headings[:1])
 
 
@@ -249,7 +281,7 @@ def _host_names(url: str) -> set[str]:
         host = (urlsplit(url).hostname or "").removeprefix("www.")
     except ValueError:
         return set()
-    return {_plain(host), *(_plain(label) for label in host.split(".")[:-1] if len(label) > 2)} - {""}
+    return {plain(host), *(plain(label) for label in host.split(".")[:-1] if len(label) > 2)} - {""}
 
 
 def _without_site(title: str, names: set[str]) -> str:
@@ -259,23 +291,40 @@ def _without_site(title: str, names: set[str]) -> str:
         if not ends or not ends[-1].start():
             return title
         tail = title[ends[-1].end() :]
-        known = _plain(tail) in names or any(len(name) > 3 and _plain(tail).startswith(name) and len(tail) < 40 for name in names)
+        known = plain(tail) in names or any(len(name) > 3 and plain(tail).startswith(name) and len(tail) < 40 for name in names)
         if not (known or ("|" in ends[-1][0] and len(tail) < 40 and ends[-1].start() > 15)):
             return title
         title = title[: ends[-1].start()]
 
 
-_LETTERS = re.compile(r"[^\W\d_]+")
+def _headline(blocks: Blocks, title: str) -> int | None:
+    """The number of the unit that is the headline on the page."""
+    wanted, whole, part = plain(title), [], []
+    for n, unit in enumerate(blocks.units):
+        if unit.text and len(unit.text) < 500 and not (unit.frame.in_link or unit.n_linked):
+            text = plain(unit.text)
+            if text == wanted:
+                whole.append(n)
+            elif len(text) > 15 and 2 * len(text) > len(wanted) and wanted.startswith(text):
+                part.append(n)
+    headings = [n for n, unit in enumerate(blocks.units) if unit.frame.tag == "h1" and unit.text]
+    best = [n for n in (*whole, *part) if blocks.units[n].is_heading]
+    return next(iter((*best, *headings, *whole, *part)), None)
 
 
-def _without_head(body: str, titles: set[str]) -> str:
-    """The text without the title and the date line that stand above it."""
-    lines = body.split("\n")
-    for n, line in enumerate(lines[:4]):
-        is_date = len(line) <= 60 and len(_LETTERS.findall(line)) <= 3 and dates.parse(line) is not None
-        if line and not is_date and _plain(line) not in titles:
-            return "\n".join(lines[n:])
-    return body
+def _descriptions(facts: _Facts) -> list[str]:
+    said = [
+        facts.first("og:description"),
+        facts.first("description"),
+        *(_string(node.get("description")) for node in facts.nodes[:5]),
+    ]
+    return [text[:MAX_TITLE] for text in said if text]
+
+
+def _article_body(facts: _Facts) -> str:
+    """The longest text that JSON-LD has for this article. Escaped markup is markup again."""
+    text = max((_string(node.get("articleBody")) for node in facts.nodes), key=len, default="")
+    return html.unescape(text) if "&lt;" in text[:2000] else text
 
 
 def _author(facts: _Facts) -> str | None:
@@ -283,9 +332,9 @@ def _author(facts: _Facts) -> str | None:
     names += [
         value for key in ("author", "article:author", "dc.creator", "parsely-author", "byl") for value in facts.metas.get(key, ())
     ]
-    site = {_plain(name) for name in facts.site}
+    site = {plain(name) for name in facts.site}
     for name in names:
-        if name and len(name) <= 200 and "://" not in name and "@" not in name and _plain(name) not in site:
+        if name and len(name) <= 200 and "://" not in name and "@" not in name and plain(name) not in site:
             return re.sub(r"^(?:by|autor|piše|pise|nga)[:\s]\s*", "", name, flags=re.IGNORECASE).strip() or None
     return None
 
@@ -294,84 +343,68 @@ def _author(facts: _Facts) -> str | None:
 
 _META_DATES = re.findall(
     r"\S+",
-    "article:published_time og:article:published_time og:published_time published_time article.published datepublished"
-    " publish_date publishdate publish-date publication_date pubdate date.published dc.date.issued dcterms.issued"
-    " dc.date.created dcterms.created parsely-pub-date sailthru.date cxenseparse:recs:publishtime rnews:datepublished"
-    " article_date_original citation_publication_date datecreated dc.date iso-8601-publish-date date created",
+    "article:published_time article:published og:article:published_time og:published_time og:pubdate published_time"
+    " article.published article:post_date datepublished published published_at publish_date publishdate publish-date"
+    " publication_date publication-date pubdate pub_date date.published date_published dc.date.issued dcterms.issued"
+    " dc.date.created dcterms.created parsely-pub-date sailthru.date cxenseparse:recs:publishtime cxenseparse:publishtime"
+    " rnews:datepublished article_date_original article.created vr:published_time"
+    " shareaholic:article_published_time bt:pubdate citation_publication_date citation_date datecreated dc.date dcterms.date"
+    " iso-8601-publish-date originalpublicationdate date created creation_date",
 )
-_PUBLISHED = re.compile(
-    r"publish|pubdate|posted|entry-date|post-date|article-date|article__date|date-created|datum|objavljen",
-    re.IGNORECASE,
-)
-# words and class names of dates that are not the publication's: later changes, other articles, today
-_CHANGED = re.compile(
-    r"updat|modif|i[zs]m[ei]n|a[zž]ur|обновл|промен|comment|koment|related|sidebar|footer|widget|teaser|recommend|latest"
-    r"|current|today|danas",
-    re.IGNORECASE,
-)
-_DATE_NAMES = ("date", "Date", "datum", "published", "posted-on", "post-meta", "article-meta", "time", "vreme")
-_DATE_CLASS = etree.XPath(
-    "//*[self::span or self::div or self::p or self::li or self::small or self::em or self::strong or self::b or self::i]"
-    f"[@itemprop='datePublished' or {' or '.join(f'contains(@class, {name!r})' for name in _DATE_NAMES)}]"
-)
-_AROUND = etree.XPath("preceding::*[position() <= 8] | following::*[position() <= 25]")
-_ASIDE = frozenset({"nav", "aside", "footer", "li"})
+_ITEM_DATES = frozenset({"datepublished", "datecreated", "date"})  # also names of itemprop
+# languages that write 3/4 for the 3rd of April
+_DAY_FIRST = frozenset(re.findall(r"\w+", "sr hr bs sh cn sq mk sl bg el de fr it es ro tr pl pt ru uk cs sk"))
+_JSON_DATE = re.compile(r"""["']datePublished["']\s{0,9}:\s{0,9}["']([^"'<>]{6,40})["']""")
+_META_JSON = re.compile(r'"pub_date"\s{0,9}:\s{0,9}"([^"]{6,40})"')
 
 
-def _dates(facts: _Facts, tree: HtmlElement, url: str) -> Iterator[tuple[str, datetime]]:
-    """Every certain date of publication with its source, the most trustworthy first."""
-    for node in facts.nodes:
-        if at := dates.parse(_string(node.get("datePublished"))) or dates.parse(_string(node.get("dateCreated"))):
-            yield "json-ld", at
-    for name in _META_DATES:
-        for value in facts.metas.get(name, ()):
-            if at := dates.parse(value):
-                yield "meta", at
-    if at := _marked_time(facts.times) or _near_heading(facts.h1) or _visible((*facts.times, *_DATE_CLASS(tree))):
-        yield "time", at
-    try:
-        path = urlsplit(url or facts.links.get("canonical") or "").path
-    except ValueError:
-        return
-    if at := dates.from_url(path):
-        yield "url", at
-
-
-def _marked_time(times: list[HtmlElement]) -> datetime | None:
-    """The date of the <time> elements that say they are the publication's."""
-    marked = [e for e in times[:100] if "pubdate" in e.attrib or _PUBLISHED.search(f"{e.get('itemprop')} {e.get('class')}")]
-    return _visible(marked)
-
-
-def _near_heading(heading: HtmlElement | None) -> datetime | None:
-    """The date that stands a few elements before or after the headline."""
-    return None if heading is None else _visible(_AROUND(heading))
-
-
-def _visible(elements: Iterable[HtmlElement]) -> datetime | None:
-    """The date of some elements, when all those outside lists and margins that hold one agree on a day."""
-    found: list[datetime] = []
-    for element in itertools.islice(elements, 80):
-        if not isinstance(element.tag, str) or len(element) > 8 or element.tag in {"script", "style", "a"} or _aside(element):
+def _dates(facts: _Facts, blocks: Blocks, headline: int | None, frame: Frame, url: str) -> Sequence[tuple[str, datetime]]:
+    """Every certain date of publication with its source, the most trustworthy first. A source that two others contradict
+    on the same day comes after them: some outlets print the day of a change, or today, into their metadata."""
+    found = [(source, _whole_day(at)) for source, at in _said(facts)]
+    if at := visible(blocks, headline, frame, (facts.lang or "").lower()[:2] in _DAY_FIRST):
+        found.append(("time", _whole_day(at)))
+    for link in (url, facts.links.get("canonical"), facts.first("og:url")):
+        try:
+            there, here = urlsplit(link or ""), urlsplit(url)
+        except ValueError:
             continue
-        text = _line(element)
-        at = dates.parse(element.get("datetime")) or dates.parse(element.get("content"))
-        if at is None and len(text) <= dates.MAX_LENGTH:
-            at = dates.parse(text)
-        if at and not _CHANGED.search(text[: dates.MAX_LENGTH]):
-            found.append(at)
-    if len({at.date() for at in found}) != 1:
-        return None
-    return next((at for at in found if (at.hour, at.minute) != (0, 0)), found[0])
+        if there.hostname in {here.hostname, None} and (at := dates.from_url(there.path)):
+            found.append(("url", at))
+            break
+    first: dict[str, datetime] = {}
+    for source, at in found:
+        first.setdefault(source, at)
+    if len(first) > 2:
+        (top, day), *others = ((source, at.date()) for source, at in first.items())
+        days = [other for _, other in others]
+        if all(abs((day - other).days) > 1 for other in days) and all(abs((days[0] - other).days) <= 1 for other in days):
+            found.sort(key=lambda pair: pair[0] == top)
+    return found
 
 
-def _aside(element: HtmlElement) -> bool:
-    """Does it stand in a margin, a list or a teaser, and so may date another article?"""
-    for depth, parent in enumerate((element, *element.iterancestors())):
-        if parent.tag in _ASIDE and not (parent.tag == "li" and depth > 6):
-            return True
-        if parent.tag == "header" and parent.find(".//h1") is None:  # the masthead
-            return True
-        if depth < 8 and _CHANGED.search(f"{parent.get('class') or ''} {parent.get('id') or ''}"):
-            return bool(parent.tag != "body")
-    return False
+def _whole_day(at: datetime) -> datetime:
+    """Midnight means that only the day is known; a bare day is midnight UTC, whatever the zone."""
+    return at.replace(tzinfo=UTC) if (at.hour, at.minute, at.second) == (0, 0, 0) else at
+
+
+def _said(facts: _Facts) -> Iterator[tuple[str, datetime]]:
+    """Dates from metadata."""
+    for key in ("datePublished", "dateCreated", "uploadDate"):
+        for node in facts.nodes:
+            if at := dates.parse(_string(node.get(key))):
+                yield "json-ld", at
+    broken = {at for script in facts.scripts[:20] for text in _JSON_DATE.findall(script)[:20] if (at := dates.parse(text))}
+    if len({at.date() for at in broken}) == 1:
+        yield "json-ld", broken.pop()
+    for name in _META_DATES:
+        values = facts.metas.get(name, ())
+        ats = [at for value in values[:20] if (at := dates.parse(value))]
+        if name in _ITEM_DATES and len({at.date() for at in ats}) > 1:  # those of other articles are among them
+            continue
+        for at in ats[:1]:
+            yield "meta", at
+    for value in facts.metas.get("parsely-page", ())[:1]:
+        for text in _META_JSON.findall(value)[:1]:
+            if at := dates.parse(text):
+                yield "meta", at
