@@ -7,28 +7,28 @@
 given.
 """
 
-import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from pipeline.patterns import LANGS
 from pipeline.schemas import DOCUMENT, RELATIONS, SPAN, conform
-from pipeline.tag.arrays import Bools, Csr, Ints, csr, ordered
+from pipeline.tag.arrays import Bools, Csr, Ints, Positions, csr, ordered, tagger_version
 from pipeline.tag.focus import focus_countries
 from pipeline.tag.lexis import KIND, KINDS, LEXICON, Lexis, Names, State, compiled
-from pipeline.tag.match import Batch, Matches, batch, candidates, matches, resolve
+from pipeline.tag.match import Matches, candidates, matches, resolve
 from pipeline.tag.mentions import Resolver, Spans
 from pipeline.tag.offices import NO_DATE
-from pipeline.tag.rules import Facts, Rules
+from pipeline.tag.rules import Facts, Rules, gathered
+from pipeline.tag.texts import Batch, batch
 
 __all__ = ["Tagged", "Tagger", "tagger_version"]
 
-BATCH_CHARS = 4_000_000
+BATCH_CHARS = 2_000_000
 LAYER_NAMES = ["place", "actor", "lexicon"]
 FIELDS, KIND_NAMES = pl.Series(["title", "body"]), pl.Series(KINDS)
 IDS = (  # what may stand in a result
@@ -46,13 +46,6 @@ class Tagged:
     mentions: pl.DataFrame
     focus: pl.DataFrame
     tags: pl.DataFrame
-
-
-def tagger_version() -> str:
-    """A name for the tagger's code: tags made by another version may differ."""
-    folder = Path(__file__).parent
-    sources = [*sorted(folder.glob("*.py")), folder.parent / "patterns.py", folder.parent / "text.py"]
-    return hashlib.blake2b(b"".join(path.read_bytes() for path in sources), digest_size=6).hexdigest()
 
 
 class Tagger:
@@ -105,7 +98,7 @@ class Tagger:
 
     def _tag_batch(self, documents: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         lexis = self.lexis(documents["lang"][0])
-        texts = batch(documents["title"].to_list(), documents["body"].to_list())
+        texts = batch(documents["title"], documents["body"])
         days = documents["published_at"].dt.epoch("d").fill_null(NO_DATE).cast(pl.Int64).to_numpy()
         found = matches(lexis, texts)
         is_word = lexis.row_layer[found.row] == LEXICON
@@ -129,7 +122,7 @@ class Tagger:
                 KIND_NAMES.gather(spans.kind).alias("kind"),
                 self.names.column(spans.country).alias("country_code"),
                 self.names.column(spans.role).alias("role_id"),
-                pl.Series("surface", texts.surfaces(spans.start, spans.end), dtype=pl.String),
+                texts.surfaces(spans.start, spans.end).alias("surface"),
                 lexis.rule_ids.gather(spans.rule).alias("rule_id"),
             )
         )
@@ -140,9 +133,9 @@ class Tagger:
         Columns: field, char_start, char_end, surface, layer, kind, entity_id, rule_id, verdict (counts, guards, hidden by ...).
         """
         lexis = self.lexis(lang)
-        texts = batch([title], [body])
+        texts = batch(pl.Series([title]), pl.Series([body]))
         found = candidates(lexis, texts)
-        kept = resolve(lexis, texts, found)
+        kept = resolve(lexis, found)
         layer = lexis.row_layer
         verdicts = []
         for start, end, row in zip(found.start.tolist(), found.end.tolist(), found.row.tolist(), strict=True):
@@ -156,7 +149,7 @@ class Tagger:
         return (
             pl.DataFrame({"field": FIELDS.gather(field % 2), "char_start": start, "char_end": end})
             .with_columns(
-                pl.Series("surface", texts.surfaces(found.start, found.end), dtype=pl.String),
+                texts.surfaces(found.start, found.end).alias("surface"),
                 pl.Series(LAYER_NAMES).gather(layer[found.row]).alias("layer"),
                 KIND_NAMES.gather(lexis.row_kind[found.row]).alias("kind"),
                 self.names.column(lexis.row_entity[found.row]).alias("entity_id"),
@@ -172,61 +165,68 @@ class Tagger:
     def _topics(
         self, documents: pl.DataFrame, lexis: Lexis, texts: Batch, words: Matches, spans: Spans, has_title: Bools
     ) -> pl.DataFrame:
-        facts, fact_end = self._facts(lexis, texts, words, spans, has_title)
+        facts = self._facts(lexis, texts, words, spans, has_title)
         hits = self.rules.hits(facts)
         doc, topic, score = self.rules.scores(hits, facts)
         which, rule, fact = self.rules.evidence(hits, facts, doc, topic)
-        field, start, end = texts.offsets(facts.start[fact], fact_end[fact])
-        spans_of = pl.DataFrame({"n": which, "is_body": field % 2, "char_start": start, "char_end": end, "rule": rule}).unique()
-        spans_of = spans_of.sort("n", "is_body", "char_start", "char_end", "rule")
-        evidence = (
-            spans_of.with_columns(
-                FIELDS.gather(spans_of["is_body"]).alias("field"), self.rules.rule_id.gather(spans_of["rule"]).alias("rule_id")
-            )
-            .group_by("n", maintain_order=True)
-            .agg(
-                pl.struct(pl.col(name).cast(dtype) for name, dtype in SPAN.to_schema().items()).alias("evidence"),
-                pl.col("rule_id").unique().sort().alias("rule_ids"),
-            )
+        once = _once(which, facts.start[fact], facts.end[fact], rule)
+        which, rule, fact = which[once], rule[once], fact[once]
+        field, start, end = texts.offsets(facts.start[fact], facts.end[fact])
+        columns = (FIELDS.gather(field % 2), pl.Series(start), pl.Series(end), self.rules.rule_id.gather(rule))
+        spans_of = pl.DataFrame(
+            {name: column.cast(dtype) for (name, dtype), column in zip(SPAN.to_schema().items(), columns, strict=True)}
         )
-        tags = (
-            documents[doc]
-            .select("_n", "article_id")
-            .with_columns(
-                self.rules.topic_id.gather(topic).alias("topic_id"),
-                pl.Series("score", score.round(4)),
-                pl.int_range(pl.len()).alias("n"),
-            )
+        rank = self.rules.rule_rank[rule]
+        once = _once(which, rank)
+        rule_ids = self.rules.rule_id.gather(rule[once])
+        return documents.select("_n", "article_id")[doc].with_columns(
+            self.rules.topic_id.gather(topic).alias("topic_id"),
+            pl.Series("score", score.round(4)),
+            _lists(which, spans_of.to_struct(), len(doc)).alias("evidence"),
+            _lists(which[once], rule_ids, len(doc)).alias("rule_ids"),
         )
-        return tags.join(evidence, on="n", how="left", maintain_order="left")
 
-    def _facts(self, lexis: Lexis, texts: Batch, words: Matches, spans: Spans, has_title: Bools) -> tuple[Facts, Ints]:
-        said, concept = lexis.concepts.expand(words.row)
-        concept = self.concept_atom[concept]
-        said, concept = said[concept >= 0], concept[concept >= 0]
+    def _facts(self, lexis: Lexis, texts: Batch, words: Matches, spans: Spans, has_title: Bools) -> Facts:
         of_country = (spans.kind <= KIND["place"]) | (spans.kind == KIND["role"])
-        countries = self.country_atoms.expand(np.where(of_country, spans.country, 0))
+        country = np.where(of_country, spans.country, 0)
         is_actor = (spans.kind >= KIND["organisation"]) & (spans.entity < len(self.concept_atom))
-        actors = self.actor_atoms.expand(np.where(is_actor, spans.entity, 0))
-        atom = np.concatenate((concept, countries[1], actors[1]))
-        start = np.concatenate((words.start[said], spans.start[countries[0]], spans.start[actors[0]]))
-        end = np.concatenate((words.end[said], spans.end[countries[0]], spans.end[actors[0]]))
-        order = ordered(start)
-        atom, start, end = atom[order], start[order], end[order]
+        actor = np.where(is_actor, spans.entity, 0)
+        concepts = (lexis.concepts, self.concept_atom)
+        named = (spans.start, spans.end, country, self.country_atoms, actor, self.actor_atoms)
+        said = (words.start, words.end, words.row, *concepts)
         sentence_start = texts.sentences.at
-        sentence, field = texts.sentence(start), texts.field(sentence_start)
+        field = texts.field(sentence_start)
         doc = field // 2
         first_of_field = np.concatenate(([True], field[1:] != field[:-1]))
         is_lead = (field % 2 == 0) | (first_of_field & ~has_title[doc])
-        word = texts.gaps.before(start)
-        return Facts(atom, sentence, start, word, len(sentence_start), doc, is_lead), end
+        atom, sentence, start, end, word, at = gathered(said, named, sentence_start, texts.gaps.at)
+        return Facts(atom, sentence, start, end, word, at, len(sentence_start), doc, is_lead)
+
+
+def _once(*columns: Positions) -> Ints:
+    """The order of rows by these columns, without those that are like another one."""
+    order = np.arange(len(columns[0]))
+    for column in reversed(columns):
+        order = order[ordered(column[order])]
+    differs = np.zeros(len(order), bool)
+    differs[:1] = True
+    for column in columns:
+        differs[1:] |= np.diff(column[order]) != 0
+    return order[differs]
+
+
+def _lists(keys: Ints, values: pl.Series, n: int) -> pl.Series:
+    """The values of each key from 0 to n - 1 as a list, null where there are none; keys ascend."""
+    at = np.searchsorted(keys, np.arange(n + 1))
+    made = pa.LargeListArray.from_arrays(pa.array(at, pa.int64()), values.to_arrow(), mask=pa.array(np.diff(at) == 0))
+    return pl.Series(pl.from_arrow(made), dtype=pl.List(values.dtype))
 
 
 def _slices(documents: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Batches of about BATCH_CHARS characters, so that memory does not grow with the number of texts."""
     size = documents.select(pl.col("title").str.len_bytes() + pl.col("body").str.len_bytes()).to_series()
     group = (size.cum_sum() // BATCH_CHARS).to_numpy()
-    edges = [i for i in range(1, len(group)) if group[i] != group[i - 1]] if len(group) else []
+    edges = (np.flatnonzero(np.diff(group)) + 1).tolist()
     for low, high in itertools.pairwise([0, *edges, len(group)]):
         if high > low:
             yield documents[low:high]

@@ -1,12 +1,62 @@
-"""Lists of lists as two arrays, the one data structure that all of the tagger shares."""
+"""What all of the tagger shares: lists of lists as two arrays, marks in a buffer, and how a function becomes machine code."""
 
-from typing import NamedTuple
+import contextlib
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int32]  # positions in a batch, where there are many
+Positions = Ints | Places
 Bools = npt.NDArray[np.bool_]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+_njit: Any = numba.njit
+
+
+def tagger_version() -> str:
+    """A name for the tagger's code: tags made by another version may differ."""
+    folder = Path(__file__).parent
+    sources = [*sorted(folder.glob("*.py")), folder.parent / "patterns.py", folder.parent / "text.py"]
+    return hashlib.blake2b(b"".join(path.read_bytes() for path in sources), digest_size=6).hexdigest()
+
+
+def _keep_apart() -> None:
+    """Keep machine code in a folder of this version: numba by itself would overlook a constant changed in another file."""
+    folder = Path(__file__).parent / "__pycache__" / f"native-{tagger_version()}"
+    with contextlib.suppress(OSError):  # nothing can be written there: numba looks for another place
+        if not folder.exists():
+            for old in folder.parent.glob("native-*"):
+                shutil.rmtree(old, ignore_errors=True)
+            folder.mkdir(parents=True, exist_ok=True)
+        config: Any = numba.config
+        config.CACHE_DIR = str(folder)
+
+
+_keep_apart()
+
+
+def native(function: Function) -> Function:
+    """A function over arrays as machine code, made when it is first called and kept on disk until the tagger's code changes."""
+    made: Function
+    try:
+        made = _njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
+    except RuntimeError:  # no folder to keep it in can be written to: that only costs time
+        made = _njit(nogil=True, no_cfunc_wrapper=True)(function)
+    return made
+
+
+def inner(function: Function) -> Function:
+    """The same for a function that only native ones of its file call: half the work to make."""
+    made: Function = _njit(nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True)(function)
+    return made
 
 
 class Csr(NamedTuple):
@@ -30,29 +80,45 @@ def csr(pairs: npt.ArrayLike, n_keys: int) -> Csr:
 
 
 class Marks:
-    """Some positions of a buffer, and quickly how many of them lie before any other: `searchsorted` by counting bits."""
+    """Some positions of a buffer, and how many of them lie before any other."""
 
-    def __init__(self, at: Ints, size: int) -> None:
-        """`at` ascending and without repeats, all below `size`."""
+    def __init__(self, at: Places) -> None:
+        """`at` ascending and without repeats."""
         self.at = at
-        flags = np.zeros((size // 64 + 2) * 64, bool)  # positions right behind the buffer may be asked for
-        flags[at] = True
-        self._bits = np.packbits(flags, bitorder="little").view("<u8")
-        self._before = np.concatenate(([0], np.cumsum(np.bitwise_count(self._bits), dtype=np.int64)))
 
-    def before(self, position: Ints) -> Ints:
-        """How many marks lie before each position."""
-        block = position >> 6
-        bits = self._bits.take(block) & _LOW.take(position & 63)
-        count: Ints = self._before.take(block) + np.bitwise_count(bits)
+    def before(self, position: Positions) -> Ints:
+        """How many marks lie before each position: fast where the positions ascend, more or less."""
+        count: Ints = _before(self.at, position.astype(np.int64, copy=False))
         return count
 
-    def next(self, position: Ints) -> Ints:
+    def next(self, position: Positions) -> Places:
         """The first mark at or after each position."""
         return self.at.take(self.before(position))
 
 
-_LOW = (np.uint64(1) << np.arange(64, dtype=np.uint64)) - np.uint64(1)
+@native
+def _before(at: Any, position: Any) -> Any:
+    out = np.empty(len(position), np.int64)
+    k = 0
+    for n in range(len(position)):
+        wanted = position[n]
+        step = 1
+        if k < len(at) and at[k] < wanted:  # forwards in growing steps
+            while k + step < len(at) and at[k + step] < wanted:
+                k, step = k + step, 2 * step
+            low, high = k + 1, min(k + step, len(at))
+        else:
+            while k - step >= 0 and at[k - step] >= wanted:
+                k, step = k - step, 2 * step
+            low, high = max(k - step + 1, 0), k
+        while low < high:
+            middle = (low + high) >> 1
+            if at[middle] < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        out[n] = k = low
+    return out
 
 
 def ranges(low: Ints, high: Ints) -> tuple[Ints, Ints]:
@@ -62,9 +128,9 @@ def ranges(low: Ints, high: Ints) -> tuple[Ints, Ints]:
     return which, np.arange(len(which)) + (low - np.cumsum(counts) + counts).take(which)
 
 
-def ordered(keys: Ints) -> Ints:
+def ordered(keys: Positions) -> Ints:
     """The stable order of some keys, none below 0: sorting keys with their places in the low bits is several times faster."""
-    n_bits = len(keys).bit_length()
+    keys, n_bits = keys.astype(np.int64), len(keys).bit_length()
     if len(keys) and int(keys.max()).bit_length() + n_bits < 64:
         placed = keys << n_bits | np.arange(len(keys))
         placed.sort()

@@ -5,8 +5,8 @@ import polars as pl
 
 from pipeline.tag.arrays import Bools
 from pipeline.tag.lexis import KINDS, Names
-from pipeline.tag.match import Batch
 from pipeline.tag.mentions import Spans
+from pipeline.tag.texts import Batch
 
 # How much one mention says that the text is about the country.
 KIND_WEIGHT = {"country": 1.0, "demonym": 0.8, "adjective": 0.7, "place": 0.7, "role": 0.6, "organisation": 0.5, "person": 0.5}

@@ -1,14 +1,13 @@
-"""Seeds compiled for matching: every form of every pattern, one automaton, and what each form means.
+"""Seeds compiled for matching: every form of every pattern, one trie, and what each form means.
 
-A *row* is one form of one seed pattern. Rows whose form is a single part hang on that part's string; the others on a small
-trie of parts that `match` walks by position. All columns are arrays, so that matching never loops over mentions.
+A *row* is one form of one seed pattern. Rows whose form is a single part hang on that part's string; the others on the string of
+one of their parts (`phrases`). All columns are arrays, so that matching is compiled code.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import ahocorasick_rs
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -16,8 +15,9 @@ import polars as pl
 from pipeline import patterns
 from pipeline.errors import SeedError
 from pipeline.patterns import Form
-from pipeline.tag.arrays import Ints, csr, lines, unlined
-from pipeline.tag.phrases import PhraseLists, Phrases, anchor
+from pipeline.tag.arrays import Csr, Ints, csr, lines, unlined
+from pipeline.tag.phrases import PhraseLists, anchor, phrases
+from pipeline.tag.trie import Trie, begun, trie
 
 PLACE, ACTOR, LEXICON = 0, 1, 2
 LAYERS = {"place": (PLACE,), "actor": (ACTOR,), "lexicon": (LEXICON,), "all": (PLACE, ACTOR, LEXICON)}
@@ -25,6 +25,14 @@ KINDS = ("country", "demonym", "adjective", "place", "organisation", "person", "
 KIND = {kind: i for i, kind in enumerate(KINDS)}
 # On the same span a guard wins (0), then the more certain kind.
 PRIORITY = {"country": 1, "person": 1, "organisation": 2, "place": 3, "demonym": 4, "adjective": 5, "title": 6}
+
+
+# What a row asks of the place where it stands: letters that may follow its only part, capitals (-1: none), capitalised words next
+# to it, letters before and of the evidence; then its layer, priority and whether a full name must stand elsewhere.
+FORM = ("n_more", "capital", "capital2", "before", "after", "lead", "core")
+FIT = np.dtype(
+    [(name, np.int16) for name in FORM] + [(name, np.int8) for name in ("layer", "priority", "needs_full")], align=True
+)
 
 
 class Names:
@@ -81,7 +89,7 @@ class _Builder:
         return [one for one in cell.split("|") if self.lang is None or one in {self.lang, "*"}]
 
     def string(self, part: patterns.Part) -> int:
-        """A part as the automaton looks for it: from a gap, and to a gap unless letters may follow."""
+        """A part as the trie has it: from a gap, and to a gap unless letters may follow."""
         closed = b"" if part.n_more else b" "
         return self.strings.setdefault(b" " + part.text + closed, len(self.strings))
 
@@ -141,11 +149,14 @@ def compiled(tables: Mapping[str, pl.DataFrame], names: Names, lang: str | None)
         if row.layer != LEXICON:  # guards of all layers stand here too
             b.add(row, forms)
     b.bundle([*((row, forms) for row, forms in rows if row.layer == LEXICON), *_lexicon_rows(b, tables)])
+    made = trie(list(b.strings))
     return {
         "rows": np.array(b.rows, np.int32).reshape(-1, len(Row._fields)),
         "forms": np.array(b.row_form, np.int32).reshape(-1, 7),
         "rules": lines([rule.encode() for rule in b.rules]),
         "strings": lines(list(b.strings)),
+        "trie": made.state,
+        "number": made.number,
         "singles": np.array(b.singles, np.int32).reshape(-1, 2),
         "concepts": np.array(b.concepts, np.int32).reshape(-1, 2),
         **b.phrases.state(),
@@ -155,7 +166,7 @@ def compiled(tables: Mapping[str, pl.DataFrame], names: Names, lang: str | None)
 class Lexis:
     """What `compiled` made, ready for matching.
 
-    Columns named `row_*` have one value a row; `strings` are what the automaton looks for.
+    Columns named `row_*` have one value a row; `strings` are what the trie holds.
     """
 
     def __init__(self, state: State) -> None:
@@ -163,16 +174,20 @@ class Lexis:
         rows = state["rows"].astype(np.int64).T
         self.row_rule, self.row_layer, self.row_kind, self.row_entity, self.row_country, self.row_priority = rows[:6]
         self.row_tail, self.row_needs_full, self.row_lang = rows[6], rows[7].astype(bool), rows[8]
-        forms = state["forms"].astype(np.int64).T
-        self.row_n_more, self.row_capital, self.row_capital2 = forms[:3]
-        self.row_before, self.row_after = forms[3].astype(bool), forms[4].astype(bool)
-        self.row_lead, self.row_core = forms[5], forms[6]
+        self.fits = np.zeros(rows.shape[1], FIT)
+        for name, column in zip(FORM, state["forms"].T, strict=True):
+            self.fits[name] = column
+        self.fits["layer"], self.fits["priority"], self.fits["needs_full"] = (
+            self.row_layer,
+            self.row_priority,
+            self.row_needs_full,
+        )
         self.strings = unlined(state["strings"])
-        self.singles = csr(state["singles"], len(self.strings))
+        singles = csr(state["singles"], len(self.strings))
+        self.singles = Csr(singles.start.astype(np.int32), singles.values.astype(np.int32))
         self.concepts = csr(state["concepts"], rows.shape[1])
-        self.phrases = Phrases(state, len(self.strings))
-        self.string_is_closed = np.array([string.endswith(b" ") for string in self.strings], bool)
-        self.automaton = ahocorasick_rs.BytesAhoCorasick(self.strings, implementation=ahocorasick_rs.Implementation.ContiguousNFA)
+        self.phrases = phrases(state, len(self.strings))
+        self.trie = begun(Trie(state["trie"], state["number"]), b" ")
 
 
 Rows = Iterator[tuple[Row, list[Form]]]

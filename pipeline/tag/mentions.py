@@ -7,8 +7,9 @@ import polars as pl
 
 from pipeline.tag.arrays import Bools, Ints, ordered
 from pipeline.tag.lexis import KIND, Lexis, Names
-from pipeline.tag.match import Batch, Matches
+from pipeline.tag.match import Matches
 from pipeline.tag.offices import Offices
+from pipeline.tag.texts import Batch
 from pipeline.text import SPACE
 
 
@@ -125,7 +126,7 @@ class Resolver:
         after = fits(_lookup(by_start, names.start[by_start], titles.end + 1), always, lang == self.sq)
         # `kosovska predsednica`; a bare name only in English: `Kosovo President`
         before = fits(_lookup(by_end, names.end[by_end], titles.start - 1), lang == self.en, always)
-        letters = np.frombuffer(texts.folded, np.uint8)
+        letters = texts.folded
         is_possessive = (letters[titles.start - 2] == ord("s")) & (letters[titles.start - 3] == SPACE)
         owner = fits(_lookup(by_end, names.end[by_end], titles.start - 3), is_possessive, always & False)  # `Kosovo's President`
         before = np.where(before >= 0, before, owner)
@@ -147,8 +148,13 @@ def _has_full_name(lexis: Lexis, texts: Batch, found: Matches) -> Bools:
     needs: Bools = lexis.row_needs_full[found.row]
     if not needs.any():
         return ~needs
-    key = texts.document(found.start) << 32 | lexis.row_entity[found.row]
-    has: Bools = ~needs | np.isin(key, key[~needs])
+    entity = lexis.row_entity[found.row]
+    wanted = np.zeros(int(entity.max()) + 1, bool)
+    wanted[entity[needs]] = True
+    asked = np.flatnonzero(wanted[entity])  # all others need not be looked at
+    key, asks = texts.document(found.start[asked]) << 32 | entity[asked], needs[asked]
+    has = np.ones(len(needs), bool)
+    has[asked[asks]] = np.isin(key[asks], key[~asks])
     return has
 
 

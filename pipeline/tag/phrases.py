@@ -1,20 +1,18 @@
 """Patterns with a star inside (`vojn* vežb*`): found by their longest part, the others compared in place.
 
-The automaton looks for one part of each phrase only, its anchor. From there the parts to the right and then those to the left
-are compared with the buffer, eight letters at a time for all phrases at once: short parts (`u`, `nov*`) cost nothing where no
-anchor stands.
+The trie holds one part of each phrase only, its anchor. From there `match` compares the parts to the right and then those to the
+left with the buffer: short parts (`u`, `nov*`) cost nothing where no anchor stands.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.patterns import Part
-from pipeline.tag.arrays import Csr, Ints, Marks, csr, lines, unlined
-
-_CHUNK = 8
+from pipeline.tag.arrays import Places, lines, unlined
+from pipeline.text import Bytes
 
 
 def anchor(parts: Sequence[Part]) -> int:
@@ -32,7 +30,7 @@ class PhraseLists:
         self._left: list[list[int]] = []
 
     def add(self, parts: Sequence[Part], string: int, row: int) -> None:
-        """A phrase whose anchor is the automaton's `string`."""
+        """A phrase whose anchor is the trie's `string`."""
         at = anchor(parts)
         numbers = [self._parts.setdefault(part._replace(capitals=()), len(self._parts)) for part in parts]
         self._phrases.append((string, row, parts[at].n_more))
@@ -50,76 +48,43 @@ class PhraseLists:
         }
 
 
-class Phrases:
-    """All phrases of a Lexis."""
+# The row of a phrase, how many letters may follow its anchor, and, so that most need only a glance, the first letter of the
+# part after the anchor, that of the part before it (0: no part), and how many words that has.
+LOOK = np.dtype(
+    [("row", np.int32), ("n_more", np.int16), ("after", np.uint8), ("before", np.uint8), ("n_before", np.int16)], align=True
+)
 
-    def __init__(self, state: Mapping[str, npt.NDArray[Any]], n_strings: int) -> None:
-        string, self.row, self.n_more = state["phrases"].astype(np.int64).T
-        self.anchored: Csr = csr(np.column_stack((string, np.arange(len(string)))), n_strings)
-        self.right, self.left = state["right"].astype(np.int64), state["left"].astype(np.int64)
-        texts = [*unlined(state["part_texts"]), b""]  # number -1 is the empty part, which stands everywhere
-        self.part_length = np.array([len(text) for text in texts], np.int64)
-        self.part_n_more = np.append(state["part_n_more"].astype(np.int64), 0)
-        self.part_n_words = np.array([text.count(b" ") + 1 for text in texts], np.int64)
-        width = max(-(-len(text) // _CHUNK) for text in texts) or 1
-        chunks = b"".join(text.ljust(width * _CHUNK, b"\0") for text in texts)
-        masks = b"".join((b"\xff" * len(text)).ljust(width * _CHUNK, b"\0") for text in texts)
-        self.part_chunks = np.frombuffer(chunks, np.uint64).reshape(-1, width).T.copy()
-        self.part_masks = np.frombuffer(masks, np.uint64).reshape(-1, width).T.copy()
 
-    def matches(
-        self, folded: bytes, gaps: Marks, string: Ints, start: Ints, end: Ints, word_end: Ints
-    ) -> tuple[Ints, Ints, Ints]:
-        """(start, end, row) of every phrase around the anchors found (end of the match, end of its word)."""
-        which, phrase = self.anchored.expand(string)
-        fits = np.flatnonzero(self.n_more.take(phrase) >= (word_end - end).take(which))
-        which, phrase = which.take(fits), phrase.take(fits)
-        begin, finish = start.take(which), word_end.take(which)
-        letters = np.frombuffer(folded + b"\0" * (len(self.part_chunks) + 1) * _CHUNK, np.uint8)
-        eights = np.ndarray(len(letters) - _CHUNK + 1, np.uint64, letters, strides=(1,))  # the eight letters from each position
-        for column in self.right.T:
-            good, finish = self._after(eights, gaps, column.take(phrase), finish)
-            phrase, begin, finish = phrase.take(good), begin.take(good), finish.take(good)
-        for column in self.left.T:
-            good, begin = self._before(eights, gaps, column.take(phrase), begin)
-            phrase, begin, finish = phrase.take(good), begin.take(good), finish.take(good)
-        return begin, finish, self.row.take(phrase)
+class Phrases(NamedTuple):
+    """All phrases of a Lexis: those of string s have the numbers from start[s] to start[s + 1]."""
 
-    def _after(self, eights: np.ndarray, gaps: Marks, part: Ints, finish: Ints) -> tuple[Ints, Ints]:
-        """Behind which ends does the part stand (or is there none), and the ends then, moved on where it does."""
-        good = self._stands(eights, part, finish + 1)
-        longer = good[part.take(good) >= 0]
-        end = finish.take(longer) + 1 + self.part_length.take(part.take(longer))
-        word_end = gaps.next(end)
-        finish = finish.copy()
-        finish[longer] = np.where(word_end - end <= self.part_n_more.take(part.take(longer)), word_end, -1)
-        return good[finish.take(good) >= 0], finish
+    start: Places
+    look: npt.NDArray[np.void]  # dtype LOOK
+    right: Places  # (phrases, most parts): the parts after the anchor, nearest first, then -1
+    left: Places
+    part_letters: Bytes
+    part_at: Places  # in `part_letters`
+    part_n_more: Places
+    part_n_words: Places
 
-    def _before(self, eights: np.ndarray, gaps: Marks, part: Ints, begin: Ints) -> tuple[Ints, Ints]:
-        """Before which starts does the part stand (or is there none), and the starts then, moved back where it does."""
-        longer = np.flatnonzero(part >= 0)
-        part_there, old = part.take(longer), begin.take(longer)
-        at = gaps.before(old - 1) - self.part_n_words.take(part_there)
-        start = gaps.at.take(np.maximum(at, 0)) + 1
-        rest = old - 1 - (start + self.part_length.take(part_there))
-        good = np.flatnonzero((at >= 0) & (rest >= 0) & (rest <= self.part_n_more.take(part_there)))
-        good = good.take(self._stands(eights, part_there.take(good), start.take(good)))
-        begin = begin.copy()
-        begin[longer] = -1
-        begin[longer.take(good)] = start.take(good)
-        return np.flatnonzero(begin >= 0), begin
 
-    def _stands(self, eights: np.ndarray, part: Ints, start: Ints) -> Ints:
-        """Which of the parts stand right at their start."""
-        good = np.arange(len(part))
-        for i, (chunk, mask) in enumerate(zip(self.part_chunks, self.part_masks, strict=True)):
-            have = eights[start.take(good) + i * _CHUNK]
-            longer = part.take(good)
-            good = good[have & mask.take(longer) == chunk.take(longer)]
-        return good
+def phrases(state: Mapping[str, npt.NDArray[Any]], n_strings: int) -> Phrases:
+    """What `PhraseLists.state` gave, by string."""
+    string, row, n_more = state["phrases"].T
+    order = np.argsort(string, kind="stable")
+    right, left = state["right"][order], state["left"][order]
+    texts = unlined(state["part_texts"])
+    first = np.array([*(text[0] for text in texts), 0], np.uint8)
+    n_words = np.array([*(text.count(b" ") + 1 for text in texts), 0], np.int32)
+    look = np.zeros(len(order), LOOK)
+    look["row"], look["n_more"] = row[order], n_more[order]
+    look["after"], look["before"], look["n_before"] = first[right[:, 0]], first[left[:, 0]], n_words[left[:, 0]]
+    start = np.searchsorted(string[order], np.arange(n_strings + 1)).astype(np.int32)
+    at = np.cumsum([0, *map(len, texts)]).astype(np.int32)
+    return Phrases(start, look, right, left, np.array(bytearray(b"".join(texts)), np.uint8), at, state["part_n_more"], n_words)
 
 
 def _padded(lists: list[list[int]]) -> npt.NDArray[np.int32]:
     """Rows of equal length, filled up with -1."""
-    width = max((len(one) for one in lists), default=0)
+    width = max((len(one) for one in lists), default=1)
     return np.array([one + [-1] * (width - len(one)) for one in lists], np.int32).reshape(len(lists), width)

@@ -5,21 +5,19 @@ all(roadblock, any(@XK, @RS))      near(6, police, clash)      all(gas, not(weat
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from pipeline.errors import SeedError
-from pipeline.tag.arrays import Bools, Csr, Ints, csr, ordered, ranges
-from pipeline.text import Bytes
+from pipeline.tag.arrays import Bools, Csr, Ints, Places, csr, inner, native
 
 _TOKEN = re.compile(r"\s*([@#]?\w+|[(),])")
 LEAD, PASSING = 1.5, 0.75
 LONG_TEXT, LEAD_SENTENCES = 12, 3
-_BESIDE = np.array([[-1], [0], [1]])
 FUNCTIONS = ("all", "any", "not", "near", "doc")
+ALL, ANY, NOT, NEAR, DOC = range(len(FUNCTIONS))
 
 
 class Node(NamedTuple):
@@ -81,17 +79,74 @@ def _positive(node: Node) -> Iterator[str]:
             yield from _positive(arg)
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What stands where in a batch: one value a match of an atom, sorted by (sentence, start)."""
+class Facts(NamedTuple):
+    """What stands where in a batch: one value a match of an atom, sorted by start."""
 
-    atom: Ints
-    sentence: Ints
-    start: Ints
-    word: Ints  # number of the word the match begins in
+    atom: Places
+    sentence: Places
+    start: Places
+    end: Places
+    word: Places  # number of the word the match begins in
+    at: Places  # the facts of sentence s are those from at[s] to at[s + 1]
     n_sentences: int
     sentence_doc: Ints  # document of each sentence
     is_lead: Bools  # is the sentence a title, or the first of a text without one?
+
+
+@native
+def gathered(said: Any, named: Any, sentences: Any, gaps: Any) -> Any:
+    """The first six fields of Facts, of topic words and names that come by position.
+
+    `said`: start, end and row of words, the concepts of a row, the atom of a concept or -1. `named`: start, end, country of names
+    and its atoms, actor and its atoms. `sentences` are the starts of sentences.
+    """
+    word_start, word_end, row, concepts, concept_atom = said
+    name_start, name_end, country, country_atoms, actor, actor_atoms = named
+    size = _n_values(concepts, row) + _n_values(country_atoms, country) + _n_values(actor_atoms, actor)
+    atom, sentence, word = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
+    start, end = np.empty(size, np.int32), np.empty(size, np.int32)
+    at = np.zeros(len(sentences) + 1, np.int32)
+    n = n_words = n_names = this = gap = 0
+    while n_words < len(row) or n_names < len(country):
+        here = np.int64(word_start[n_words]) if n_words < len(row) else np.int64(name_start[n_names])
+        if n_names < len(country):
+            here = min(here, name_start[n_names])
+        while this + 1 < len(sentences) and sentences[this + 1] <= here:
+            this += 1
+            at[this] = n
+        while gap < len(gaps) and gaps[gap] < here:
+            gap += 1
+        before = n
+        while n_words < len(row) and word_start[n_words] == here:
+            for k in range(concepts.start[row[n_words]], concepts.start[row[n_words] + 1]):
+                if concept_atom[concepts.values[k]] >= 0:
+                    atom[n], end[n] = concept_atom[concepts.values[k]], word_end[n_words]
+                    n += 1
+            n_words += 1
+        last = n_names
+        while last < len(country) and name_start[last] == here:
+            for k in range(country_atoms.start[country[last]], country_atoms.start[country[last] + 1]):
+                atom[n], end[n] = country_atoms.values[k], name_end[last]
+                n += 1
+            last += 1
+        for name in range(n_names, last):
+            for k in range(actor_atoms.start[actor[name]], actor_atoms.start[actor[name] + 1]):
+                atom[n], end[n] = actor_atoms.values[k], name_end[name]
+                n += 1
+        n_names = last
+        for k in range(before, n):
+            sentence[k], start[k], word[k] = this, here, gap
+    for k in range(this + 1, len(at)):
+        at[k] = n
+    return atom[:n], sentence[:n], start[:n], end[:n], word[:n], at
+
+
+@inner
+def _n_values(lists: Any, keys: Any) -> Any:
+    n = 0
+    for key in keys:
+        n += lists.start[key + 1] - lists.start[key]
+    return n
 
 
 class _Step(NamedTuple):
@@ -118,6 +173,7 @@ class Rules:
         self.topic_ids = self.topic_id.to_list()
         self.thresholds = topics["threshold"].cast(pl.Float64).to_numpy()
         self.rule_id = rules["rule_id"]
+        self.rule_rank = self.rule_id.rank("ordinal").to_numpy().astype(np.int64)
         number = {topic_id: i for i, topic_id in enumerate(self.topic_ids)}
         self.topic = np.array([number[t] for t in rules["topic_id"]], np.int64)
         self.weight = rules["weight"].cast(pl.Float64).to_numpy()
@@ -128,7 +184,8 @@ class Rules:
         self.rule_atoms: Csr = csr(pairs, len(nodes))
         self.steps: list[_Step] = []
         self._numbers = {Node("atom", atom=name): i for i, name in enumerate(names)}
-        self.rule_number = [self._number(node) for node in nodes]
+        rule_number = [self._number(node) for node in nodes]
+        self._program = _program(self.steps, rule_number, len(names))
 
     def _number(self, node: Node) -> int:
         """The number of an expression: first come all atoms, then `steps`, each once and after its arguments."""
@@ -141,12 +198,7 @@ class Rules:
 
     def hits(self, facts: Facts) -> Hits:
         """Where each rule holds."""
-        evaluation = _Evaluation(facts, len(self.atom_number))
-        for step in self.steps:
-            evaluation.add(step)
-        found = [evaluation.sentences(number) for number in self.rule_number]
-        counts = np.array([len(f) for f in found], np.int64)
-        return Hits(np.repeat(np.arange(len(found)), counts), np.concatenate(found) if found else counts)
+        return Hits(*_hits(facts, self._program, len(self.atom_number)))
 
     def scores(self, hits: Hits, facts: Facts) -> tuple[Ints, Ints, np.ndarray]:
         """(document, topic, score from 0 to 1) at or above the topic's threshold.
@@ -178,79 +230,145 @@ class Rules:
         key = facts.sentence_doc[hits.sentence] * len(self.topic_ids) + self.topic[hits.rule]
         at = np.minimum(np.searchsorted(given, key), max(len(given) - 1, 0))
         held = np.flatnonzero(given[at] == key) if len(given) else np.zeros(0, np.int64)
-        which, atom = self.rule_atoms.expand(hits.rule[held])
-        wanted = hits.sentence[held][which] * len(self.atom_number) + atom
-        have = facts.sentence * len(self.atom_number) + facts.atom
-        order = ordered(have)
-        have = have[order]
-        low, high = np.searchsorted(have, wanted), np.searchsorted(have, wanted, "right")
-        pick, at_fact = ranges(low, high)
-        fact = order[at_fact]
-        hit = held[which[pick]]
+        hit, fact = _evidence(facts, hits.rule[held], hits.sentence[held], self.rule_atoms)
+        hit = held[hit]
         return at[hit], hits.rule[hit], fact
 
 
-class _Evaluation:
-    """Expressions over the sentences of one batch: for each one bit a sentence, and bits without meaning at the end."""
+class _Program(NamedTuple):
+    """The steps as arrays: function, arguments; distance of near(), and which atoms are its sides'; what each rule is."""
 
-    def __init__(self, facts: Facts, n_atoms: int) -> None:
-        self.facts = facts
-        self.by_atom = ordered(facts.atom)
-        self.atom_start: list[int] = np.searchsorted(facts.atom[self.by_atom], np.arange(n_atoms + 1)).tolist()
-        self.n_docs = int(facts.sentence_doc.max()) + 1 if len(facts.sentence_doc) else 0
-        stands = np.zeros((n_atoms, -(-facts.n_sentences // 8)), np.uint8)
-        np.bitwise_or.at(stands, (facts.atom, facts.sentence >> 3), np.left_shift(1, facts.sentence & 7).astype(np.uint8))
-        self.bits: list[Bytes] = list(stands)
+    op: Ints
+    args: Csr
+    distance: Ints
+    left: Bools
+    right: Bools
+    rules: Ints
 
-    def add(self, step: _Step) -> None:
-        """The bits of one more expression."""
-        first, *others = (self.bits[arg] for arg in step.args)
-        if step.op == "near":
-            first = self._near(first & others[0], step)
-        elif step.op == "not":
-            first = ~first
-        elif step.op == "doc":
-            held = np.zeros(self.n_docs, bool)
-            held[self.facts.sentence_doc[self._flags(first)]] = True
-            first = np.packbits(held[self.facts.sentence_doc], bitorder="little")
-        else:
-            for other in others:
-                first = first & other if step.op == "all" else first | other
-        self.bits.append(first)
 
-    def sentences(self, number: int) -> Ints:
-        """The sentences in which an expression holds."""
-        bits = self.bits[number]
-        some = bits.nonzero()[0]
-        at = np.unpackbits(bits[some], bitorder="little").nonzero()[0]
-        held: Ints = some[at >> 3] << 3 | at & 7
-        return held[: int(held.searchsorted(self.facts.n_sentences))]
+def _program(steps: list[_Step], rules: list[int], n_atoms: int) -> _Program:
+    sides = np.zeros((2, len(steps), n_atoms), bool)
+    for i, step in enumerate(steps):
+        for side, atoms_there in zip(sides, step.sides, strict=False):
+            side[i, atoms_there] = True
+    return _Program(
+        np.array([FUNCTIONS.index(step.op) for step in steps], np.int64),
+        csr([(i, arg) for i, step in enumerate(steps) for arg in step.args], len(steps)),
+        np.array([step.distance for step in steps], np.int64),
+        sides[0],
+        sides[1],
+        np.array(rules, np.int64),
+    )
 
-    def _flags(self, bits: Bytes) -> Bools:
-        flags: Bools = np.unpackbits(bits, count=self.facts.n_sentences, bitorder="little").view(bool)
-        return flags
 
-    def _matches(self, atoms: list[int], held: Bools) -> Ints:
-        """The facts of some atoms in the sentences held, in no order."""
-        picked = np.concatenate([self.by_atom[self.atom_start[n] : self.atom_start[n + 1]] for n in atoms])
-        there: Ints = picked[held[self.facts.sentence[picked]]]
-        return there
+@native
+def _hits(facts: Any, program: Any, n_atoms: Any) -> Any:
+    """(rule, sentence) of all that holds: a bit a sentence for each atom, then for each step, 64 sentences at a time."""
+    n_sentences, n_steps = facts.n_sentences, len(program.op)
+    bits = np.zeros(((n_sentences + 63) >> 6, n_atoms + n_steps), np.uint64)
+    for n in range(len(facts.atom)):
+        bits[facts.sentence[n] >> 6, facts.atom[n]] |= _bit(np.int64(facts.sentence[n]))
+    others = np.empty(len(facts.atom), np.int64)
+    first = np.int64(0)
+    while first < n_steps:  # up to the next doc(), which must know all sentences
+        last = first
+        while last < n_steps and program.op[last] != DOC:
+            last += 1
+        for block in range(len(bits)):
+            _evaluate(bits[block], facts, block << 6, program, n_atoms, first, last, others)
+        if last < n_steps:
+            _spread(bits, program.args.values[program.args.start[last]], n_atoms + last, facts.sentence_doc)
+        first = last + 1
+    at = np.zeros(len(program.rules) + 1, np.int64)
+    for block in range(len(bits)):
+        for rule in range(len(program.rules)):
+            held = bits[block, program.rules[rule]]
+            if held:
+                for sentence in range(block << 6, min((block + 1) << 6, n_sentences)):
+                    at[rule + 1] += held & _bit(sentence) != 0
+    for rule in range(len(program.rules)):
+        at[rule + 1] += at[rule]
+    rules, sentences = np.empty(at[-1], np.int64), np.empty(at[-1], np.int64)
+    for block in range(len(bits)):
+        for rule in range(len(program.rules)):
+            held = bits[block, program.rules[rule]]
+            if held:
+                for sentence in range(block << 6, min((block + 1) << 6, n_sentences)):
+                    if held & _bit(sentence):
+                        rules[at[rule]], sentences[at[rule]] = rule, sentence
+                        at[rule] += 1
+    return rules, sentences
 
-    def _near(self, both: Bytes, step: _Step) -> Bytes:
-        """Where both sides stand, and their next matches so many words apart."""
-        if not both.any():
-            return both
-        facts, held = self.facts, self._flags(both)
-        left, right = (self._matches(side, held) for side in step.sides)
-        right.sort()
-        sentence = facts.sentence[left]
-        at = facts.start[right].searchsorted(facts.start[left])
-        other = right.take(at + _BESIDE, mode="clip")
-        apart = np.abs(facts.word[other] - facts.word[left])
-        near = (apart <= step.distance) & (apart > 0) & (facts.sentence[other] == sentence)
-        held = np.zeros(facts.n_sentences, bool)
-        held[sentence[near.any(0)]] = True
-        return np.packbits(held, bitorder="little")
+
+@inner
+def _evaluate(bits: Any, facts: Any, sentence: Any, program: Any, n_atoms: Any, first: Any, last: Any, others: Any) -> Any:
+    """Some steps for 64 sentences, of which `sentence` is the first."""
+    ops, arg_start, args = program.op, program.args.start, program.args.values  # by name: a tuple costs time at each use
+    fact_atom, fact_start, fact_word, fact_at = facts.atom, facts.start, facts.word, facts.at
+    n_sentences = min(facts.n_sentences - sentence, 64)
+    for step in range(first, last):
+        op, held = ops[step], bits[args[arg_start[step]]]
+        if op == NOT:
+            held = ~held
+        for k in range(arg_start[step] + 1, arg_start[step + 1]):
+            held = held | bits[args[k]] if op == ANY else held & bits[args[k]]
+        if op == NEAR and held:
+            left, right, distance = program.left[step], program.right[step], program.distance[step]
+            for i in range(n_sentences):
+                if not held & _bit(i):
+                    continue
+                # does an atom of the left side stand so many words from its neighbours among those of the right side?
+                low, high, n, beside, is_near = fact_at[sentence + i], fact_at[sentence + i + 1], 0, 0, False
+                for k in range(low, high):
+                    if right[fact_atom[k]]:
+                        others[n] = k
+                        n += 1
+                for k in range(low, high):
+                    if left[fact_atom[k]]:
+                        while beside < n and fact_start[others[beside]] < fact_start[k]:
+                            beside += 1
+                        for other in range(max(beside - 1, 0), min(beside + 2, n)):
+                            is_near = is_near or 0 < abs(fact_word[k] - fact_word[others[other]]) <= distance
+                if not is_near:
+                    held &= ~_bit(i)
+        bits[n_atoms + step] = held
+
+
+@inner
+def _bit(sentence: Any) -> Any:
+    return np.uint64(1) << np.uint64(sentence & 63)
+
+
+@inner
+def _spread(bits: Any, step: Any, spread: Any, sentence_doc: Any) -> Any:
+    """Give the bit of any sentence of a document to all of them."""
+    first = np.int64(0)
+    while first < len(sentence_doc):
+        last, holds = np.int64(first), False
+        while last < len(sentence_doc) and sentence_doc[last] == sentence_doc[first]:
+            holds = holds or bits[last >> 6, step] & _bit(last) != 0
+            last += 1
+        for sentence in range(first, last):
+            if holds:
+                bits[sentence >> 6, spread] |= _bit(sentence)
+        first = last
+
+
+@native
+def _evidence(facts: Any, rules: Any, sentences: Any, rule_atoms: Any) -> Any:
+    """(which hit, fact) of all facts whose atom the rule of a hit asks for, in the hit's sentence."""
+    size = 0
+    for hit in range(len(rules)):
+        n_atoms = rule_atoms.start[rules[hit] + 1] - rule_atoms.start[rules[hit]]
+        size += n_atoms * (facts.at[sentences[hit] + 1] - facts.at[sentences[hit]])
+    which, fact, n = np.empty(size, np.int64), np.empty(size, np.int64), 0
+    for hit in range(len(rules)):
+        for k in range(rule_atoms.start[rules[hit]], rule_atoms.start[rules[hit] + 1]):
+            for one in range(facts.at[sentences[hit]], facts.at[sentences[hit] + 1]):
+                if facts.atom[one] == rule_atoms.values[k]:
+                    which[n], fact[n] = hit, one
+                    n += 1
+    return which[:n], fact[:n]
 
 
 def check(expression: str, known: Collection[str]) -> list[str]:
