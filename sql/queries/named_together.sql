@@ -1,0 +1,42 @@
+-- question: Which articles name two countries or actors together?
+-- grain: one row per article, the newest first
+-- $first = RS: country code or actor_id
+-- $second = XK: country code or actor_id
+-- $days = 60: length of the period
+-- $until = newest: last day of the period (YYYY-MM-DD), or newest for the newest published day
+-- $limit = 100: rows at most
+-- example: --first=RS --second=XK
+with chosen as (
+    select
+        s.article_id,
+        s.published_day,
+        s.side,
+        s.story_id
+    from article_side as s
+    where
+        s.published_day between $until::date - $days::integer + 1 and $until::date
+        and s.article_id in (
+            select m.article_id
+            from mention as m
+            where $first in (m.country_code, m.entity_id)
+        )
+        and s.article_id in (
+            select m.article_id
+            from mention as m
+            where $second in (m.country_code, m.entity_id)
+        )
+    order by s.published_day desc, s.article_id
+    limit $limit::integer
+)
+
+select
+    c.published_day as day,
+    a.outlet,
+    c.side,
+    a.lang,
+    a.title,
+    c.story_id,
+    a.url
+from chosen as c
+inner join article_text as a on c.article_id = a.article_id
+order by c.published_day desc, c.article_id;
