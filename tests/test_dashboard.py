@@ -1,0 +1,129 @@
+"""The live view in a real Chromium: it answers, filters, shows evidence, refuses bad SQL, and runs no foreign text."""
+
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import BALKANWATCH, ROOT, command, environment, prepared
+from playwright.sync_api import Page, expect, sync_playwright
+
+from flows import run
+
+HOSTILE = '<img src=x onerror="document.title=1"> [a](javascript:alert(1)) ![b](http://evil.example/x.png) Kosovo KFOR barricades'
+FEED = f"""<rss version="2.0"><channel><title>t</title>
+<item><guid>1</guid><title><![CDATA[{HOSTILE}]]></title><link>http://shop.example/1</link>
+<description>NATO and KFOR removed the barricades in Kosovo &lt;script&gt;document.title=2&lt;/script&gt; on Monday.</description>
+<pubDate>Mon, 20 Nov 2023 10:00:00 GMT</pubDate></item>
+<item><guid>2</guid><title>Serbia closes the border crossing</title><link>http://shop.example/2</link>
+<description>The border crossing was closed by Serbia.</description><pubDate>Sun, 19 Nov 2023 10:00:00 GMT</pubDate></item>
+</channel></rss>"""
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+pytestmark = [pytest.mark.needs_chromium, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+
+
+@pytest.fixture(scope="module")
+def address(small_seeds: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("dashboard")
+    feed = {"feed_id": "f", "outlet": "<b>F</b>", "url": "file:seeds/sample/hostile.xml", "kind": "file", "side": "moscow"}
+    settings = prepared(small_seeds, folder, [feed])
+    (settings.seeds / "sample" / "hostile.xml").write_text(FEED)
+    run.run_monitor(settings, 60)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    served = subprocess.Popen(
+        [*BALKANWATCH, "dashboard", "--port", str(port)], cwd=ROOT, env=os.environ | environment(settings),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait(f"{url}/_stcore/health")
+        yield url
+    finally:
+        os.killpg(served.pid, 15)
+        served.wait(20)
+
+
+def _wait(url: str) -> None:
+    for _ in range(240):
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.25)
+    raise AssertionError(f"nothing answers at {url}")
+
+
+@pytest.fixture
+def page(address: str) -> Iterator[tuple[Page, list[str]]]:
+    asked: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("dialog", lambda dialog: asked.append(f"dialog {dialog.message}"))
+        page.goto(address)
+        page.get_by_test_id("stMetric").first.wait_for(timeout=60_000)
+        yield page, asked
+        browser.close()
+
+
+def _tab(page: Page, name: str) -> Any:
+    page.get_by_role("tab", name=name).click()
+    return page.get_by_role("tabpanel").filter(visible=True)
+
+
+def test_the_page_shows_numbers_and_evidence_and_filters(page: tuple[Page, list[str]]) -> None:
+    view, asked = page
+    expect(view.get_by_test_id("stMetric").filter(has_text="Stories")).to_contain_text("2")
+    evidence = _tab(view, "Evidence")
+    expect(evidence.locator("mark").first).to_be_visible()
+    expect(evidence).to_contain_text("<img src=x onerror=")  # foreign text stays text
+    expect(evidence).to_contain_text("Serbia closes the border crossing")
+    view.get_by_label("Countries").click()
+    view.get_by_role("option", name="Kosovo").click()
+    view.keyboard.press("Escape")
+    expect(evidence).not_to_contain_text("Serbia closes the border crossing")
+    expect(view.get_by_test_id("stMetric").filter(has_text="Stories")).to_contain_text("1")
+    for name in ("Trend", "Matrix"):
+        expect(_tab(view, name).locator("canvas, svg").first).to_be_visible()
+    assert view.title() == "balkanwatch"
+    assert not [one for one in asked if "evil.example" in one or one.startswith("dialog")]
+
+
+def test_sql_is_answered_and_locked_down(page: tuple[Page, list[str]]) -> None:
+    view, _ = page
+    panel = _tab(view, "SQL")
+    for statement, answer in (
+        ("select 40 + 2 as answer", None),
+        ("select * from read_text('/etc/passwd')", "can not be answered"),
+        ("copy article to '/tmp/balkanwatch-stolen.csv'", "can not be answered"),
+    ):
+        panel.get_by_role("textbox").fill(statement)
+        panel.get_by_role("textbox").press("Control+Enter")
+        panel.get_by_role("button", name="Ask").click()
+        if answer:
+            expect(panel).to_contain_text(answer)
+        else:
+            expect(panel.get_by_test_id("stDataFrame")).to_be_visible()
+    assert not Path("/tmp/balkanwatch-stolen.csv").exists()
+
+
+def test_a_table_can_be_had_as_csv(page: tuple[Page, list[str]]) -> None:
+    view, _ = page
+    panel = _tab(view, "Stories")
+    with view.expect_download() as waited:
+        panel.get_by_role("button", name="Download as CSV").click()
+    text = Path(waited.value.path()).read_text(encoding="utf-8-sig")
+    assert text.startswith("first_at,title,outlets") and "Serbia closes the border crossing" in text
+
+
+def test_a_port_that_is_none_is_told() -> None:
+    done = command("dashboard", "--port", "0")
+    assert done.returncode == 2 and "0 is not in the range" in done.stderr
