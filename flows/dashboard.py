@@ -315,14 +315,13 @@ def _sql(st: Any, store: Any) -> None:
 
 
 def _table(st: Any, rows: pl.DataFrame, name: str, columns: dict[str, Any] | None = None) -> None:
-    """A table, and the same as a CSV file that no spreadsheet runs."""
+    """A table, and the same as a CSV file; no spreadsheet runs either, for Streamlit's own button copies what is shown."""
     from pipeline.export import harmless
 
     days = [pl.col(column).cast(pl.String) for column, dtype in rows.schema.items() if dtype == pl.Date]
-    st.dataframe(rows.with_columns(days), width="stretch", hide_index=True, column_config=columns)
-    st.download_button(
-        "Download as CSV", harmless(rows).write_csv().encode("utf-8-sig"), f"{name}.csv", "text/csv", key=f"csv_{name}"
-    )
+    shown = harmless(rows.with_columns(days))
+    st.dataframe(shown, width="stretch", hide_index=True, column_config=columns)
+    st.download_button("Save as CSV", shown.write_csv().encode("utf-8-sig"), f"{name}.csv", "text/csv", key=f"csv_{name}")
 
 
 if __name__ == "__main__":

@@ -86,5 +86,5 @@ def phrases(state: Mapping[str, npt.NDArray[Any]], n_strings: int) -> Phrases:
 
 def _padded(lists: list[list[int]]) -> npt.NDArray[np.int32]:
     """Rows of equal length, filled up with -1."""
-    width = max((len(one) for one in lists), default=1)
+    width = max(1, *map(len, lists)) if lists else 1  # where no phrase has a part on this side, one column of -1
     return np.array([one + [-1] * (width - len(one)) for one in lists], np.int32).reshape(len(lists), width)
