@@ -1,15 +1,17 @@
 """The tagger through its public face: layers, guards, offices, rules, and the laws of evidence."""
 
 import datetime as dt
+import json
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.settings import SEEDS
+from flows.settings import ROOT, SEEDS
 from pipeline import seeds
 from pipeline.errors import SeedError
+from pipeline.language import normalise_lang
 from pipeline.schemas import RELATIONS
 from pipeline.tag import Tagged, Tagger, rules
 from pipeline.text import to_cyrillic
@@ -18,6 +20,20 @@ from pipeline.text import to_cyrillic
 @pytest.fixture(scope="module")
 def tagger() -> Tagger:
     return Tagger(seeds.load(SEEDS).tables)
+
+
+def test_what_a_text_is_tagged_does_not_depend_on_its_batch(tagger: Tagger) -> None:
+    lines = (ROOT / "tests" / "golden" / "topics.jsonl").read_text().splitlines()[:80]
+    texts = [json.loads(line) for line in lines]
+    rows = [
+        {"article_id": f"{n:03}", "version": 1, "title": "", "body": one["text"], "lang": "hbs"} for n, one in enumerate(texts)
+    ]
+    documents = pl.DataFrame(rows).with_columns(pl.lit(None, pl.Datetime("us", "UTC")).alias("published_at"))
+    together, alone = tagger.tag(documents), [tagger.tag(documents[n]) for n in range(len(rows))]
+    for name in ("mentions", "focus", "tags"):
+        whole, parts = getattr(together, name), pl.concat(getattr(one, name) for one in alone)
+        by = [column for column, dtype in whole.schema.items() if not dtype.is_nested()]
+        assert whole.height and parts.select(by).sort(by).equals(whole.select(by).sort(by))
 
 
 def tag(tagger: Tagger, body: str, lang: str = "en", day: str | None = None, title: str = "") -> Tagged:

@@ -198,8 +198,7 @@ def _sentences(folded: Any, flags: Any, gaps: Any, starts: Any, abbreviations: A
         begin = end + 1
         if is_next_gap and not flags[begin] & OPEN:
             begin += 1
-        begin = min(begin, last)
-        if flags[begin] & (UPPER | OPEN):
+        if begin < last and flags[begin] & (UPPER | OPEN):
             while field < len(starts) and starts[field] <= begin:
                 if n == 0 or found[n - 1] < starts[field]:
                     found[n] = starts[field]
@@ -213,7 +212,7 @@ def _sentences(folded: Any, flags: Any, gaps: Any, starts: Any, abbreviations: A
             found[n] = starts[field]
             n += 1
         field += 1
-    if n == 0 or found[n - 1] < last:
+    if n == 0:
         found[n] = last
         n += 1
     return found[:n]
