@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SECONDS_BUDGET ?= 45
 
-.PHONY: run test soak eval lock docs clean
+.PHONY: run test soak eval lock docs screenshots clean
 
 run: .venv/installed  ## fetch, tag, land, publish, export once, and show the result
 	@$(BIN)/balkanwatch run --max-seconds $(SECONDS_BUDGET)
@@ -27,6 +27,9 @@ eval: .venv/installed-dev  ## quality on gold texts; says so when ../shared/gold
 
 docs: .venv/installed-dev  ## generate docs/tables.md and docs/queries.md
 	$(BIN)/python scripts/build_docs.py
+
+screenshots: .venv/installed-dev  ## take docs/pictures anew; needs the system's chromium
+	$(BIN)/python scripts/screenshots.py
 
 lock:  ## compile the lock files; needs uv
 	uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --generate-hashes requirements.in -o requirements.txt

@@ -18,6 +18,7 @@ from zoneinfo import available_timezones
 import polars as pl
 from lxml import html as lxml_html
 
+from flows.answers import with_parts
 from flows.settings import Settings
 from pipeline import fetch, normalise, parse, seeds
 from pipeline.errors import InputError, SeedError
@@ -188,15 +189,19 @@ def check(rows: Sequence[Row], settings: Settings, report: Report = lambda _: No
     """Fetch and judge each feed: one finding a feed, in the order given; `problem` is empty where all is well."""
     requests = [Request(row["feed_id"], "sitemap" if row["kind"] == "sitemap" else "feed", row["url"]) for row in rows]
     by_id = {row["feed_id"]: row for row in rows}
-    found = {}
-    for result in fetch.fetch(requests, policy(settings), RobotsCache()):
-        found[result.request_id] = _finding(by_id[result.request_id], result)
-        report(f"{len(found)} of {len(rows)} feeds")
-    return [found[row["feed_id"]] for row in rows]
+    answered: dict[str, tuple[Result, FeedDocument | None]] = {}
+    for result in with_parts(requests, policy(settings), RobotsCache()):
+        before, document = answered.get(result.request_id), _document(result)
+        if before is None:
+            answered[result.request_id] = result, document
+        elif document and before[1] and not document.error:  # a sitemap of an index
+            entries = before[1].entries + document.entries
+            answered[result.request_id] = before[0], dataclasses.replace(before[1], error=None, entries=entries)
+        report(f"{len(answered)} of {len(rows)} feeds")
+    return [_finding(by_id[row["feed_id"]], *answered[row["feed_id"]]) for row in rows]
 
 
-def _finding(row: Row, result: Result) -> dict[str, Any]:
-    document = _document(result)
+def _finding(row: Row, result: Result, document: FeedDocument | None) -> dict[str, Any]:
     entries = document.entries if document else []
     newest = _newest(document, row["time_zone"] or "UTC") if document else None
     identity = _identity(row["url"], document) if document and entries else ""
@@ -280,7 +285,8 @@ def discover(url: str, settings: Settings, known: Mapping[str, str], report: Rep
     for key in {address_key(front.url), address_key(front.final_url)}:
         candidates.pop(key, None)
     looked = list(_look(list(candidates.values()), manners, cache, report))
-    inner = {address_key(link): ("sitemap", link) for _, result, _ in looked for link in _news_sitemaps(result)}
+    named = (link for _, _, document in looked for link in document.parts[:MAX_SITEMAPS] if parse.is_news(link))
+    inner = {address_key(link): ("sitemap", link) for link in named if normalise.canonical_url(link)}
     looked += _look([inner[key] for key in inner if key not in candidates], manners, cache, report)
     order = {name: n for n, name in enumerate(("address", "page", "usual path", "sitemap"))}
     found += [(how, result, document) for how, result, document in looked if document.entries and not document.error]
@@ -343,15 +349,6 @@ def _joined(base: str, href: str) -> str:
         return urljoin(base, href.strip())
     except ValueError:
         return ""
-
-
-def _news_sitemaps(result: Result) -> list[str]:
-    """The parts of an index of sitemaps that are named for news."""
-    text = parse.decode(result.body or b"", result.content_type)[:MAX_PAGE_CHARS]
-    if "<sitemapindex" not in text[:2_000]:
-        return []
-    links = re.findall(r"<loc>\s{0,99}([^<\s]{1,2000})\s{0,99}</loc>", text)
-    return [link for link in links if "news" in _path_of(link).lower() and normalise.canonical_url(link)][:MAX_SITEMAPS]
 
 
 def _distinct(found: Iterable[tuple[str, Result, FeedDocument]], known: Mapping[str, str]) -> Iterator[dict[str, Any]]:

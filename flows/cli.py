@@ -14,7 +14,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows import console
+from flows.alerts import app as alerts_app
+from flows.analyst import app as analyst_app
+from flows.archives import app as archives_app
+from flows.brief import app as brief_app
+from flows.dashboard import app as dashboard_app
 from flows.feeds import app as feeds_app
+from flows.questions import app as questions_app
 from flows.status import alert_line
 from flows.status import app as status_app
 from pipeline.errors import BalkanwatchError, InputError, SeedError
@@ -26,8 +32,14 @@ app = typer.Typer(
 )  # fmt: skip
 seeds_app = typer.Typer(no_args_is_help=True, help="The dictionaries in seeds/: names, offices, topics.")
 app.add_typer(feeds_app, name="feeds")
+app.add_typer(alerts_app, name="alerts")
 app.add_typer(seeds_app, name="seeds")
+app.add_typer(questions_app)
 app.add_typer(status_app)
+app.add_typer(analyst_app)
+app.add_typer(archives_app)
+app.add_typer(dashboard_app)
+app.add_typer(brief_app)
 
 out, err, _print = console.out, console.err, console.show
 Data = console.Data
@@ -60,10 +72,10 @@ def main() -> None:
         sys.exit(130)
 
 
-def _settings(data: Path | None = None) -> Any:
+def _settings(data: Path | None = None, **overrides: Any) -> Any:
     from flows.settings import Settings
 
-    return Settings.read(data=data)
+    return Settings.read(data=data, **overrides)
 
 
 def _prefect_home(data: Path, logging: str = "WARNING") -> None:
@@ -142,8 +154,12 @@ def _show(summary: Any) -> None:
         out.print(f"{summary.n_postponed} feeds were not reached in the time; they come first next time.")
     if summary.n_retagged:
         out.print(f"The seeds had changed: {summary.n_retagged} articles were tagged again.")
+    if summary.n_behind:
+        out.print(f"The seeds have changed; {summary.n_behind} articles keep their tags until `balkanwatch retag` is called.")
     if summary.silent or summary.drifting:
         out.print(escape(f"{alert_line(summary.silent, summary.drifting)}; `balkanwatch status` says more."))
+    for subject in summary.alerts:
+        out.print(f"[bold]Alert:[/] {escape(subject.removeprefix('balkanwatch: '))}")
     if summary.is_offline:
         out.print("[yellow]No network:[/] not one web feed could be reached, so only the sample was read.")
     for label, path in (("database", summary.snapshot), ("CSV files", summary.exports)):
@@ -157,91 +173,40 @@ def serve(
     data: Data = None,
 ) -> None:
     """Run the monitor on a schedule, on a local Prefect server that is started if none answers."""
-    settings = _settings(data)
+    settings = _settings(data, cron=cron)
     _prefect_home(settings.data)
     from flows import serving
 
-    serving.serve(settings, cron or settings.cron, max_seconds, lambda text: err.print(text))
+    serving.serve(settings, settings.cron, max_seconds, lambda text: err.print(text))
 
 
-# -- questions --------------------------------------------------------------------------------------------------------
+# -- history ---------------------------------------------------------------------------------------------------------
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def query(
-    context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="Name of a query.")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Show all queries.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+@app.command()
+def retag(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; the tags stay as they are.")] = False,
+    batch: Annotated[int, typer.Option(help="Articles in one step; a killed command goes on after the last.", min=1)] = 5_000,
     data: Data = None,
 ) -> None:
-    """Answer a question from `sql/queries` on the published snapshot, e.g. `query topic_trend --country=XK --topic=border`."""
-    from pipeline.warehouse import Store, queries
+    """Tag all history again with the seeds as they are now, show what changed and by which rule, and publish."""
+    from flows import retag as retagging
 
-    if list_ or name is None:
-        table = Table(title="Queries", title_justify="left")
-        for column in ("name", "question", "parameters"):
-            table.add_column(column, overflow="fold")
-        for one in map(queries.load, queries.names()):
-            parameters = " ".join(f"--{p.name}" + ("" if p.default is None else f"={p.default}") for p in one.parameters)
-            table.add_row(one.name, escape(one.question), escape(parameters))
-        out.print(table)
+    settings = _settings(data)
+    with err.status("tagging") as status:
+        done = retagging.retag(
+            settings, dry_run=dry_run, n_batch=batch, progress=lambda n, of: status.update(f"tagging: {n} of {of} articles")
+        )
+    if not done.n_articles:
+        out.print("The seeds have not changed: nothing to do.")
         return
-    values = dict(_option(arg) for arg in context.args)
-    settings = _settings(data)
-    with Store.reader(settings.data, settings.query_memory, settings.query_seconds) as store:
-        _print(queries.ask(store, name, **values), csv, queries.load(name).question)
-
-
-def _option(arg: str) -> tuple[str, str]:
-    name, sign, value = arg.removeprefix("--").partition("=")
-    if not arg.startswith("--") or not sign:
-        raise InputError(f"`{arg}` is not a parameter; write --name=value.")
-    return name, value
-
-
-@app.command()
-def sql(
-    statement: Annotated[str, typer.Argument(help="A select statement; - reads it from standard input.")],
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
-    data: Data = None,
-) -> None:
-    """Ask the snapshot in SQL of your own: read-only, no files, no network, bounded memory and time (docs/tables.md)."""
-    from pipeline.warehouse import Store, queries
-
-    settings = _settings(data)
-    text = sys.stdin.read() if statement == "-" else statement
-    with Store.reader(settings.data, settings.query_memory, settings.query_seconds) as store:
-        _print(queries.run(store, text), csv, "")
-
-
-@app.command()
-def export(data: Data = None) -> None:
-    """Write every mart as CSV below data/exports, with a README of the columns."""
-    from flows.run import EXPORT_SECONDS
-    from pipeline.export import marts
-    from pipeline.warehouse import Store
-
-    settings = _settings(data)
-    with Store.reader(settings.data, settings.query_memory, EXPORT_SECONDS) as store:
-        folder = marts(store, settings.data / "exports")
-    for path in sorted(folder.glob("*.csv")):
-        out.print(f"{path}  {path.stat().st_size:,} bytes")
-
-
-@app.command()
-def retag(data: Data = None) -> None:
-    """Tag all history again with the seeds as they are now, and publish."""
-    from flows.tagging import compiled
-    from pipeline.warehouse import Store, landing
-
-    settings = _settings(data)
-    tagger, tagged_by, tables = compiled(settings)
-    with Store.writer(settings.data) as store, err.status("tagging"):
-        landing.sync_seeds(store, tables)
-        n = landing.switch_tags(store, tagger.tag, tagged_by)
-        store.publish()
-    out.print(f"{n} articles tagged again." if n else "The seeds have not changed: nothing to do.")
+    if done.changes.height:
+        out.print(retagging.table(settings, done.changes))
+    n_changed = done.changes["article_id"].n_unique()
+    if dry_run:
+        out.print(f"{done.n_articles} articles would be tagged again, {n_changed} of them otherwise than now.")
+    else:
+        out.print(f"{done.n_articles} articles tagged again, {n_changed} of them otherwise; relation retag_change has each.")
 
 
 # -- without a database -----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from flows.console import contents, err, out, show
+from flows.console import Data, contents, err, out, show
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -127,6 +127,19 @@ def remove(
         row |= {"is_active": "false", "note": "; ".join(filter(None, (row["note"], said)))}
     catalogue.write()
     out.print(f"{feed_id} is {'deleted' if delete else 'switched off'}.")
+
+
+@app.command()
+def accept(feed_id: Annotated[str, typer.Argument(help="The feed.")], data: Data = None) -> None:
+    """Believe a feed that now belongs to another site: the next poll takes it over from wherever it leads."""
+    from flows.settings import Settings
+    from pipeline.warehouse import Store
+
+    with Store.writer(Settings.read(data=data).data) as store:
+        if not store.read("select 1 from feed_state where feed_id = $id and site is not null", id=feed_id).height:
+            raise InputError(f"There is no feed `{feed_id}` that has been read before.")
+        store.connection.execute("update feed_state set site = null, next_fetch_at = null where feed_id = ?", [feed_id])
+    out.print(f"{feed_id} will be taken over at the next run.")
 
 
 # -- look -------------------------------------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """Settings: `balkanwatch.toml` beside the program, overridden by the environment (BALKANWATCH_*), all optional."""
 
 import os
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, ValidationError
@@ -23,10 +24,37 @@ def _known_zone(name: str) -> str:
     return name
 
 
+_CRON_FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
+_CRON_NAMES = {
+    name: str(n)
+    for names, first in (("jan feb mar apr may jun jul aug sep oct nov dec", 1), ("sun mon tue wed thu fri sat", 0))
+    for n, name in enumerate(names.split(), first)
+}
+_CRON_PART = re.compile(r"(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:/(\d{1,2}))?")
+
+
+def _cron(text: str) -> str:
+    """A cron expression of five fields, as it is; ValueError says which field is wrong."""
+    fields = text.split()
+    if len(fields) != len(_CRON_FIELDS):
+        raise ValueError("a cron expression has five fields (minute hour day month weekday), such as */10 * * * *")
+    for field, (name, low, high) in zip(fields, _CRON_FIELDS, strict=True):
+        plain = re.sub(r"[a-zA-Z]+", lambda word: _CRON_NAMES.get(word[0].lower(), word[0]), field)
+        for part in plain.split(","):
+            found = _CRON_PART.fullmatch(part)
+            first, last = (int(found[1] or low), int(found[2] or found[1] or high)) if found else (1, 0)
+            if not (found and low <= first <= last <= high and int(found[3] or 1) > 0):
+                raise ValueError(f"its {name} `{field}` is not a number from {low} to {high}, a range, a list or */n")
+    return text
+
+
+Cron = Annotated[str, AfterValidator(_cron)]
+
+
 class Settings(BaseSettings):
     """What can be set; ranges are checked when the program starts."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", env_ignore_empty=True)
 
     data: Path = ROOT / "data"
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "Europe/Belgrade"
@@ -38,9 +66,17 @@ class Settings(BaseSettings):
     allow_private: bool = False
     feed_batch: Annotated[int, Field(ge=1, le=1000)] = 60
     page_batch: Annotated[int, Field(ge=1, le=1000)] = 60
-    cron: str = "*/10 * * * *"
+    import_batch: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    cron: Cron = "*/10 * * * *"
+    daily_cron: Cron = "0 6 * * *"
+    weekly_cron: Cron = "30 6 * * 1"
+    health_cron: Cron = "45 * * * *"
+    retag_cron: Cron = "20 * * * *"
+    brief_lang: Literal["en", "sr", "sq", "mk"] = "en"
     query_memory: Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s?(MB|GB)$")] = "2GB"
     query_seconds: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    retag_in_run_below: Annotated[int, Field(ge=0, le=100_000_000)] = 20_000
     seeds: Path = SEEDS
 
     @classmethod
@@ -79,7 +115,8 @@ def _no_strangers(known: set[str]) -> None:
         raise SettingsError(f"There is no settings file {config_file()} ({PREFIX}CONFIG).")
     for variable in sorted(os.environ):
         name = variable.upper().removeprefix(PREFIX)
-        if variable.upper().startswith(PREFIX) and name.lower() not in known and name not in NO_SETTINGS:
+        is_other = name in NO_SETTINGS or name.startswith("CHANNEL_")  # addresses of alert channels: secrets, not settings
+        if variable.upper().startswith(PREFIX) and name.lower() not in known and not is_other:
             raise SettingsError(f"There is no setting `{name.lower()}` ({variable} in the environment).")
 
 

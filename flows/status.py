@@ -3,7 +3,7 @@
 import difflib
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -71,14 +71,21 @@ def alerts(store: "Store") -> tuple[list[str], list[str]]:
     return silent, drifting
 
 
-def alert_line(silent: list[str], drifting: list[str]) -> str:
-    """One line about both, with the first names of each."""
+def strangers(store: "Store") -> list[str]:
+    """The feeds that now lead to another site, from which nothing is taken."""
+    sql = "select feed_id from feed_state where n_failures > 0 and note like 'the feed now belongs to %' order by feed_id"
+    return store.read(sql)["feed_id"].to_list()
 
-    def some(names: list[str]) -> str:
+
+def alert_line(silent: list[str], drifting: list[str], strangers: Sequence[str] = ()) -> str:
+    """One line about all of them, with the first names of each."""
+
+    def some(names: Sequence[str]) -> str:
         more = [f"{len(names) - 5} more"] if len(names) > 5 else []
-        return f"{len(names)} ({', '.join(names[:5] + more)})" if names else "0"
+        return f"{len(names)} ({', '.join([*names[:5], *more])})" if names else "0"
 
-    return f"Silent feeds: {some(silent)}; outlets with drifting texts: {some(drifting)}"
+    moved = f"; feeds that have become another site's: {some(strangers)}" if strangers else ""
+    return f"Silent feeds: {some(silent)}; outlets with drifting texts: {some(drifting)}{moved}"
 
 
 def checks(store: "Store") -> pl.DataFrame:

@@ -16,7 +16,6 @@ time, not paired each with each: which edges there are may differ between batchi
 import functools
 import hashlib
 import itertools
-import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -136,39 +135,6 @@ def story_table(documents: pl.DataFrame) -> pl.DataFrame:
 # -- words and shingles -----------------------------------------------------------------------------------------------
 
 
-@functools.cache
-def _letter_tables() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
-    """By `text.code_points`: the first and second letter made of a sign (0 parts words), and how many there are."""
-    chars = [" " if 0xD800 <= code < 0xE000 else chr(code) for code in range(0x10000)]
-    made = [unicodedata.normalize("NFKC", char).replace(text.BREAK_CHAR, " ") for char in chars]
-    for _ in range(2):  # й is a letter of its own until its breve is gone
-        made = text.fold(text.BREAK_CHAR.join(text.to_latin(letters) for letters in made)).split(text.BREAK_CHAR)
-    made = [
-        letters.replace("\u00ad", "").replace(text.OTHER_CHAR, char.lower())[:2]
-        for letters, char in zip(made, chars, strict=True)
-    ]
-    first, second, width = np.zeros(0x10001, np.uint32), np.zeros(0x10001, np.uint32), np.ones(0x10001, np.int64)
-    for code, letters in enumerate(made):
-        width[code] = len(letters)
-        first[code], second[code] = (0 if sign == " " else ord(sign) for sign in letters.ljust(2))
-    return first, second, width
-
-
-def _letters(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint32], Indexes]:
-    """The letters of all texts in one row, 0 before each text and between words, and where each text ends."""
-    first, second, width = _letter_tables()
-    codes = text.code_points("".join(f" {part}" for part in texts))
-    letters, widths = first[codes], width[codes]
-    ends = np.cumsum([len(part) + 1 for part in texts], dtype=np.int64)
-    if (widths == 1).all():
-        return letters, ends
-    after = np.cumsum(widths)
-    letters = np.repeat(letters, widths)
-    twos = np.flatnonzero(widths == 2)
-    letters[after[twos] - 1] = second[codes[twos]]
-    return letters, after[ends - 1]
-
-
 def _mixed(values: Hashes) -> Hashes:
     """Every bit that goes in moves every bit that comes out (the last step of MurmurHash3)."""
     values = (values ^ (values >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
@@ -183,7 +149,7 @@ def _powers(base: int, n: int) -> Hashes:
 
 def _words(texts: Sequence[str]) -> tuple[Hashes, Indexes]:
     """The hashes of all words in one row, and its n + 1 offsets to the texts: differences of one running polynomial."""
-    letters, ends = _letters(texts)
+    letters, ends = text.latin_letters(texts)
     filled = letters > 0
     starts = np.flatnonzero(filled[1:] & ~filled[:-1]) + 1
     lasts = np.flatnonzero(filled & np.append(~filled[1:], True))

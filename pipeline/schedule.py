@@ -23,7 +23,7 @@ class FeedState:
     back-off and hints.
 
     `n_failures` and `n_moved` count in a row; `url` is the address to ask, `retired_at` is set once the feed is gone
-    for good.
+    for good, `site` is the registered domain that the feed belongs to.
     """
 
     feed_id: str
@@ -41,6 +41,7 @@ class FeedState:
     next_fetch_at: dt.datetime | None = None
     retired_at: dt.datetime | None = None
     note: str | None = None
+    site: str | None = None
 
 
 class Answer(Protocol):

@@ -114,6 +114,7 @@ RELATIONS: dict[str, pl.Schema] = {
             "is_active": pl.Boolean(),
             "note": pl.String(),
             "source": pl.String(),
+            "pause_s": pl.Float64(),
         }
     ),
     "feed_state": pl.Schema(
@@ -133,6 +134,17 @@ RELATIONS: dict[str, pl.Schema] = {
             "next_fetch_at": UTC,
             "retired_at": UTC,
             "note": pl.String(),
+            "site": pl.String(),
+        }
+    ),
+    "host_state": pl.Schema(
+        {
+            "host": pl.String(),
+            "checked_at": UTC,
+            "http_status": pl.Int32(),
+            "robots": pl.String(),
+            "left_alone_until": UTC,
+            "n_refusals": pl.Int32(),
         }
     ),
     "fetch_log": pl.Schema(
@@ -316,6 +328,125 @@ RELATIONS: dict[str, pl.Schema] = {
     ),
     "side": pl.Schema({"side": pl.String(), "name_en": pl.String(), "description": pl.String()}),
     "meta": pl.Schema({"key": pl.String(), "value": pl.String()}),
+    "search_document": pl.Schema(
+        {"doc_no": pl.UInt32(), "article_id": pl.String(), "version": pl.Int32(), "n_terms": pl.Int32()}
+    ),
+    "search_posting": pl.Schema({"segment_no": pl.Int32(), "term": pl.String(), "postings": pl.List(pl.UInt32())}),
+    "judgement": pl.Schema(
+        {
+            "article_id": pl.String(),
+            "topic_id": pl.String(),
+            "country_code": pl.String(),
+            "verdict": pl.String(),
+            "note": pl.String(),
+            "judged_by": pl.String(),
+            "judged_at": UTC,
+            "sample_id": pl.String(),
+            "version": pl.Int32(),
+        }
+    ),
+    "tombstone": pl.Schema(
+        {
+            "kind": pl.String(),
+            "address": pl.String(),
+            "article_id": pl.String(),
+            "forgotten_at": UTC,
+            "reason": pl.String(),
+        }
+    ),
+    "kept_surface": pl.Schema(
+        {
+            "article_id": pl.String(),
+            "version": pl.Int32(),
+            "char_start": pl.Int32(),
+            "char_end": pl.Int32(),
+            "surface": pl.String(),
+        }
+    ),
+    "search_segment": pl.Schema(
+        {"segment_no": pl.Int32(), "first_doc": pl.UInt32(), "last_doc": pl.UInt32(), "n_docs": pl.Int32()}
+    ),
+    "coverage": pl.Schema(
+        {
+            "day": pl.Date(),
+            "country_code": pl.String(),
+            "topic_id": pl.String(),
+            "side": pl.String(),
+            "lang": pl.String(),
+            "basis": pl.String(),
+            "n_articles": pl.Int32(),
+            "n_stories": pl.Int32(),
+            "n_outlets": pl.Int32(),
+            "n_owners": pl.Int32(),
+            "share": pl.Float64(),
+        }
+    ),
+    "burst": pl.Schema(
+        {
+            "day": pl.Date(),
+            "country_code": pl.String(),
+            "topic_id": pl.String(),
+            "observed": pl.Int32(),
+            "expected": pl.Float64(),
+            "p_value": pl.Float64(),
+            "q_value": pl.Float64(),
+            "is_burst": pl.Boolean(),
+        }
+    ),
+    "dirty_day": pl.Schema({"day": pl.Date()}),
+    "retag_change": pl.Schema(
+        {
+            "retagged_at": UTC,
+            "from_version": pl.String(),
+            "to_version": pl.String(),
+            "article_id": pl.String(),
+            "topic_id": pl.String(),
+            "country_code": pl.String(),
+            "change": pl.String(),
+            "rule_ids": pl.List(pl.String()),
+        }
+    ),
+    "import_part": pl.Schema(
+        {
+            "import_id": pl.String(),
+            "part": pl.Int32(),
+            "file": pl.String(),
+            "fingerprint": pl.String(),
+            "is_last": pl.Boolean(),
+            "n_rows": pl.Int32(),
+            "n_new": pl.Int32(),
+            "n_updated": pl.Int32(),
+            "n_rejected": pl.Int32(),
+            "n_skipped": pl.Int32(),
+            "landed_at": UTC,
+        }
+    ),
+    "import_reject": pl.Schema({"import_id": pl.String(), "part": pl.Int32(), "line": pl.Int32(), "reason": pl.String()}),
+    "alert": pl.Schema(
+        {
+            "alert_id": pl.String(),
+            "rule_id": pl.String(),
+            "run_id": pl.String(),
+            "created_at": UTC,
+            "kind": pl.String(),
+            "topic_id": pl.String(),
+            "country_code": pl.String(),
+            "side": pl.String(),
+            "day": pl.Date(),
+            "n_stories": pl.Int32(),
+            "subject": pl.String(),
+            "body": pl.String(),
+            "channel": pl.String(),
+            "state": pl.String(),
+            "n_tries": pl.Int32(),
+            "next_try_at": UTC,
+            "sent_at": UTC,
+            "error": pl.String(),
+            "acknowledged_at": UTC,
+            "acknowledged_by": pl.String(),
+        }
+    ),
+    "alert_story": pl.Schema({"alert_id": pl.String(), "rule_id": pl.String(), "story_id": pl.String()}),
 }
 
 

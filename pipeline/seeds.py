@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import available_timezones
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,9 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "rule": ("rule_id topic_id weight expression note", 1),
     "feeds": ("feed_id url outlet owner side alignment country_code lang time_zone kind is_active note source", 1),
     "side": ("side name_en name_sr name_sq name_mk description note source", 1),
+    "alerts": ("rule_id kind topic_id country_code side threshold window_days quiet_hours channel note", 1),
 }
+OPTIONAL = {"feeds": ("pause_s",)}  # columns that a file may have
 FILES = {
     "gazetteer": ("gazetteer/*.csv", "generated/*.csv"),
     "lexicon": ("lexicon/*.csv",),
@@ -50,6 +53,7 @@ ALLOWED = {
     ("actor_alias", "when"): {"", "full"},
     ("feeds", "kind"): {"rss", "sitemap", "file"},
     ("feeds", "is_active"): {"true", "false"},
+    ("alerts", "kind"): {"stories", "burst"},
     ("feeds", "alignment"): {"state", "pro-government", "independent", "opposition", "foreign-state", "institution", "unknown"},
 }
 
@@ -107,6 +111,10 @@ def _table(folder: Path, name: str) -> pl.DataFrame:
         if missing:
             raise SeedError(f"{path}:1: column `{missing[0]}` is missing.")
         columns = [pl.col(c).str.strip_chars() for c in COLUMNS[name][0].split()]
+        columns += [
+            (pl.col(c) if c in frame.columns else pl.lit(None, pl.String).alias(c)).str.strip_chars()
+            for c in OPTIONAL.get(name, ())
+        ]
         lines = pl.int_range(2, frame.height + 2).alias("_line")
         frames.append(frame.select(*columns, pl.lit(path.relative_to(folder).as_posix()).alias("_file"), lines))
     return pl.concat(frames)
@@ -144,7 +152,8 @@ def check(seeds: Seeds, check_rule: CheckRule) -> list[Problem]:
     tables = seeds.tables
     return sorted({
         *_keys(tables), *_cells(tables), *_foreign_keys(tables), *_pattern_problems(tables), *_examples(tables),
-        *_role_dates(tables), *_never_matching(tables), *_rules(tables, check_rule), *_addresses(tables),
+        *_role_dates(tables), *_never_matching(tables), *_rules(tables, check_rule), *_addresses(tables), *_feeds(tables),
+        *_alerts(tables),
     })  # fmt: skip
 
 
@@ -318,6 +327,55 @@ def _rules(tables: Mapping[str, pl.DataFrame], check_rule: CheckRule) -> Iterato
     ).iter_rows():  # fmt: skip
         if concept not in used:
             yield Problem(file, line, f"no rule uses the concept `{concept}`")
+
+
+def _alerts(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:
+    """What a rule watches exists, its numbers are whole, its hours are hours, and its channel is a name, not an address."""
+    groups = {g for cell in tables["country"]["groups"] for g in (cell or "").split()}
+    known = {
+        "topic_id": {"*", *tables["topic"]["topic_id"]}, "country_code": {"*", *tables["country"]["code"], *groups},
+        "side": {"*", *tables["side"]["side"]},
+    }  # fmt: skip
+    forms = {
+        "threshold": (r"[1-9]\d{0,5}", "a whole number from 1"), "window_days": (r"[1-9]\d?", "a whole number from 1 to 99"),
+        "quiet_hours": (r"(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?", "like 22:00-06:00, or empty"),
+        "channel": (r"([a-z][a-z0-9_]*)?", "a name in small letters (its address is a secret and stands in the environment)"),
+    }  # fmt: skip
+    for row in tables["alerts"].iter_rows(named=True):
+        for column, values in known.items():
+            if row[column] not in values:
+                yield Problem(row["_file"], row["_line"], f"{column} `{row[column] or ''}` is not known (* for any)")
+        for column, (form, text) in forms.items():
+            if not re.fullmatch(form, row[column] or ""):
+                yield Problem(row["_file"], row["_line"], f"{column} `{row[column] or ''}` is not {text}")
+
+
+# ISO 639-1, and the codes without two letters that feeds here have
+LANGS = frozenset(
+    re.findall(
+        r"\w+",
+        "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en "
+        "eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv "
+        "ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne "
+        "ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si sk sl sm sn so sq sr ss "
+        "st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu cnr hbs mul rom "
+        "rue rup ",
+    )
+)
+
+
+def _feeds(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:
+    """Languages and time zones exist, and a pause is a number of seconds."""
+    zones = available_timezones()
+    for row in tables["feeds"].iter_rows(named=True):
+        if row["lang"] not in LANGS:
+            yield Problem(row["_file"], row["_line"], f"lang `{row['lang'] or ''}` is not a language code such as sr, sq or mul")
+        if row["time_zone"] not in zones:
+            text = f"time_zone `{row['time_zone'] or ''}` is not a time zone such as Europe/Belgrade"
+            yield Problem(row["_file"], row["_line"], text)
+        pause = row.get("pause_s") or "1"
+        if not (re.fullmatch(r"\d{1,3}(\.\d+)?", pause) and 0.1 <= float(pause) <= 600):
+            yield Problem(row["_file"], row["_line"], f"pause_s `{pause}` is not a number of seconds from 0.1 to 600")
 
 
 def _addresses(tables: Mapping[str, pl.DataFrame]) -> Iterator[Problem]:

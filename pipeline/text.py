@@ -7,12 +7,14 @@ go, Cyrillic and Greek keep letters of their own, everything that is neither let
 import functools
 import hashlib
 import unicodedata
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 Bytes = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.uint32]
+Indexes = npt.NDArray[np.int64]
 
 SPACE = 0x20
 BREAK = 0x00  # ends a field; no pattern reaches over it
@@ -138,6 +140,42 @@ def to_cyrillic(text: str) -> str:
         if latin in text:
             text = text.replace(latin, cyrillic)
     return text.translate(_TO_CYRILLIC)
+
+
+@functools.cache
+def latin_table() -> tuple[Codes, Codes, npt.NDArray[np.int8]]:
+    """By `code_points`: the first and second folded Latin letter of a sign (0 parts words), and how many there are."""
+    chars = [" " if 0xD800 <= code < 0xE000 else chr(code) for code in range(0x10000)]
+    made = [unicodedata.normalize("NFKC", char).replace(BREAK_CHAR, " ") for char in chars]
+    for _ in range(2):  # й is a letter of its own until its breve is gone
+        made = fold(BREAK_CHAR.join(to_latin(letters) for letters in made)).split(BREAK_CHAR)
+    made = [
+        letters.replace("\u00ad", "").replace(OTHER_CHAR, char.lower())[:2] for letters, char in zip(made, chars, strict=True)
+    ]
+    first, second, width = np.zeros(0x10001, np.uint32), np.zeros(0x10001, np.uint32), np.ones(0x10001, np.int8)
+    for code, letters in enumerate(made):
+        width[code] = len(letters)
+        first[code], second[code] = (0 if sign == " " else ord(sign) for sign in letters.ljust(2))
+    return first, second, width
+
+
+def latin_letters(texts: Sequence[str]) -> tuple[Codes, Indexes]:
+    """Folded Latin letters of all texts in one row, 0 before each text and between words, and where each text ends.
+
+    Both scripts of one text give the same letters; lj and љ are two.
+    """
+    first, second, width = latin_table()
+    codes = code_points("".join(f" {part}" for part in texts))
+    letters, widths = first.take(codes, mode="clip"), width.take(codes, mode="clip")
+    ends = np.cumsum([len(part) + 1 for part in texts], dtype=np.int64)
+    odd = np.flatnonzero(widths != 1)
+    if not len(odd):
+        return letters, ends
+    shifts = np.append(0, np.cumsum(widths[odd] - 1, dtype=np.int64))  # how far the letters after each odd sign have moved
+    twos = odd[widths[odd] == 2]
+    letters = np.repeat(letters, widths)
+    letters[twos + 1 + shifts[np.searchsorted(odd, twos)]] = second[codes[twos]]
+    return letters, ends + shifts[np.searchsorted(odd, ends)]
 
 
 def digest(*parts: str) -> str:

@@ -25,9 +25,9 @@ from pipeline.warehouse import Store, queries
 
 SEED_TEXT = ROOT / "seeds" / "sample" / "pages" / "2023-11-20-nato-russian-rhetoric-western-balkans.html"
 COMMANDS = [
-    (), ("status",), ("diff",), ("run",), ("serve",), ("query",), ("sql",), ("stories",),
-    ("export",), ("retag",), ("tag",), ("extract",),
-    ("feeds",), ("feeds", "parse"),
+    (), ("status",), ("report",), ("diff",), ("run",), ("serve",), ("query",), ("sql",), ("shell",), ("stories",),
+    ("export",), ("search",), ("sample",), ("judge",), ("forget",), ("backup",), ("restore",), ("retag",), ("tag",), ("extract",),
+    ("import",), ("backfill",), ("dataset",), ("feeds",), ("feeds", "parse"), ("feeds", "accept"),
     ("feeds", "add"), ("feeds", "remove"), ("feeds", "check"), ("feeds", "discover"), ("feeds", "import-opml"),
     ("feeds", "export-opml"), ("feeds", "list"), ("seeds",), ("seeds", "check"), ("seeds", "why"),
 ]  # fmt: skip
@@ -272,7 +272,7 @@ def test_a_query_prints_a_table_or_csv(sample: Settings) -> None:
 @pytest.mark.parametrize(("words", "sentence"), [
     (["no_such"], "There is no query `no_such`; `balkanwatch query --list` shows them all."),
     (["../../pyproject"], "There is no query `../../pyproject`; `balkanwatch query --list` shows them all."),
-    (["topic_trend", "--city=X"], "Query `topic_trend` has no parameter `city`; it has --country, --topic, --days."),
+    (["topic_trend", "--city=X"], "Query `topic_trend` has no parameter `city`; it has --country, --topic, --side, "),
     (["topic_trend", "--days"], "`--days` is not a parameter; write --name=value."),
     (["topic_trend", "days=3"], "`days=3` is not a parameter; write --name=value."),
     (["topic_trend", "--days=many"], "Query `topic_trend` can not be answered: "),
@@ -412,7 +412,7 @@ WRONG = [
     ("allow_private", '"perhaps"', "perhaps", "should be a valid boolean"),
     ("time_zone", '"Europe/Atlantis"', "Europe/Atlantis", "is not a time zone such as Europe/Belgrade."),
     ("query_memory", '"lots"', "lots", "Setting `query_memory` is 'lots', but it "),
-    ("contact", '""', "", "Setting `contact` is '', but it "),
+    ("contact", '"x"', "x", "Setting `contact` is 'x', but it "),
 ]
 
 

@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
-from conftest import answers
+from conftest import command as balkanwatch
 
 from flows import run
 from flows.settings import ROOT, SEEDS, Settings
+from pipeline.warehouse import Store, queries
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-ENDLESS = {"serve"}  # asked for its --help instead
+ENDLESS = {"serve", "dashboard"}  # asked for its --help instead
 SERVED = {"run"}  # needs a Prefect server: the one of the session
 
 
@@ -139,7 +140,8 @@ def test_no_command_is_made_up() -> None:
 
 @pytest.mark.parametrize("sql", of_kind("sql", "analysts.md"))
 def test_documented_sql_gives_rows(sql: str, desk: Path) -> None:
-    assert answers(desk / "data", sql)
+    with Store.reader(desk / "data") as store:
+        assert queries.run(store, sql).height  # as `sql` and `shell` ask it
 
 
 @pytest.mark.parametrize("code", of_kind("python", "analysts.md"))
@@ -175,6 +177,29 @@ def test_the_fields_of_a_contract_stand_on_its_page(command: str, desk: Path) ->
     fields = given if isinstance(given, dict) else given[0]
     rows = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in section.splitlines() if row.startswith("| `")]
     assert [name for row in rows for name in row] == sorted(fields, key=[name for row in rows for name in row].index)
+
+
+def test_the_rows_that_the_page_adds_to_the_seeds_work(tmp_path: Path) -> None:
+    """A name and a topic of one's own, as docs/analysts.md shows them: the seeds stay in order, and the tagger finds both."""
+    seeds = Path(shutil.copytree(SEEDS, tmp_path / "seeds"))
+    shown = [block.text.splitlines() for block in blocks("csv") if block.page == "analysts.md"]
+    assert len(shown) >= 4
+    for name, *rows in shown:
+        file = seeds.parent / name
+        if file.exists():
+            head, *known = file.read_text(encoding="utf-8").splitlines()
+            for row in rows:
+                after = [line.split(",")[0] <= row.split(",")[0] for line in known]
+                known.insert(after.index(False) if False in after else len(known), row)
+            rows = [head, *known]
+        file.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    where = {"BALKANWATCH_SEEDS": str(seeds), "BALKANWATCH_DATA": str(tmp_path / "data")}
+    checked = balkanwatch("seeds", "check", **where)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    text = json.dumps({"id": 1, "text": "In the Kalabria neighbourhood the water supply was poisoned. Napad na branu."})
+    found = json.loads(balkanwatch("tag", "-", stdin=text, **where).stdout)
+    assert "water_security" in {topic["topic_id"] for topic in found["topics"]}
+    assert "kalabria_pristina" in {mention["entity_id"] for mention in found["mentions"]}
 
 
 def test_settings_file_and_settings_agree() -> None:

@@ -214,7 +214,10 @@ def test_robots_txt_is_fetched_once_a_day(server: Loopback) -> None:
     server.on("http://a.example/robots.txt", answer("User-agent: *\nDisallow: /x\nSitemap: http://a.example/news.xml"))
     cache = RobotsCache()
     list(fetch(ask(*["http://a.example/feed"] * 5), quick(server), cache))
-    cache = RobotsCache.load(cache.dump())
+    now = dt.datetime.now(dt.UTC)
+    rows = cache.changes(now)
+    assert [row["host"] for row in rows] == ["http://a.example"] and cache.changes(now) == []
+    cache = RobotsCache.load(rows, now)
     assert one(Request("a", "feed", "http://a.example/x"), quick(server), cache).error is not None
     assert len(server.hits("a.example", "/robots.txt")) == 1
     assert cache.sitemaps("http://a.example/feed") == ["http://a.example/news.xml"]
@@ -222,7 +225,6 @@ def test_robots_txt_is_fetched_once_a_day(server: Loopback) -> None:
     cache.robots["http://a.example"] = robots.Robots(known.checked_at - dt.timedelta(hours=25), 200, known.text)
     list(fetch(ask("http://a.example/feed"), quick(server), cache))
     assert len(server.hits("a.example", "/robots.txt")) == 2
-    assert RobotsCache.load("{damaged").robots == {}
 
 
 def test_obedience_can_be_switched_off_and_the_ledger_says_so(server: Loopback) -> None:
@@ -252,7 +254,7 @@ def test_groups_of_other_robots_stay_apart() -> None:
 @pytest.mark.parametrize(
     ("kind", "header", "is_kept"),
     [
-        ("page", "noindex", False), ("page", "NONE", False), ("page", "noarchive", True),
+        ("page", "noindex", False), ("page", "NONE", False), ("page", "noarchive", False), ("page", "noai", True),
         ("feed", "noindex, follow", True),
         ("page", "googlebot: noindex, none", True), ("page", "balkanwatch: noindex", False),
         ("page", "unavailable_after: 25 Jun 2010", True),
@@ -316,6 +318,32 @@ def test_a_host_that_asks_to_be_left_alone_is(server: Loopback, status: int) -> 
     later = one(Request("a", "page", "http://a.example/feed"), quick(server), cache)
     assert later.is_postponed
     assert server.hits("a.example", "/feed") == []
+
+
+def test_who_wants_to_be_left_alone_is_remembered_by_the_next_run(server: Loopback) -> None:
+    server.on("http://a.example/busy", answer("", 429, {"Retry-After": "600"}))
+    cache, now = RobotsCache(), dt.datetime.now(dt.UTC)
+    one(Request("a", "feed", "http://a.example/busy"), quick(server), cache)
+    rows = {row["host"]: row for row in cache.changes(now)}
+    assert set(rows) == {"a.example", "http://a.example"}
+    assert 590 <= (rows["a.example"]["left_alone_until"] - now).total_seconds() <= 610
+    n_asked = len(server.log)
+    soon = RobotsCache.load(rows.values(), now + dt.timedelta(minutes=5))
+    assert one(Request("a", "page", "http://a.example/feed"), quick(server), soon).is_postponed
+    assert len(server.log) == n_asked
+    later = RobotsCache.load(rows.values(), now + dt.timedelta(minutes=11))
+    assert one(Request("a", "page", "http://a.example/feed"), quick(server), later).body == FEED
+    assert later.refusals == {} and [row["n_refusals"] for row in later.changes(now)] == [0]
+
+
+def test_refusals_in_a_row_close_a_host_for_longer_and_longer(server: Loopback) -> None:
+    server.on("http://a.example/busy", answer("", 503))
+    cache, waits = RobotsCache(), []
+    for _ in range(4):
+        one(Request("a", "feed", "http://a.example/busy"), quick(server), cache)
+        waits.append(round(cache.closed_until["a.example"] - time.monotonic()))
+        cache.closed_until.clear()
+    assert [round(wait / 30) * 30 for wait in waits] == [0, 60, 120, 240]
 
 
 def test_without_retry_after_the_next_call_asks_again(server: Loopback) -> None:

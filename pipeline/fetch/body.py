@@ -3,7 +3,7 @@
 import zlib
 from typing import Protocol
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 
 MAX_MEMBERS = 100  # of one gzip stream; more are ignored
 CODINGS = "gzip, deflate, br"

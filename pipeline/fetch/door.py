@@ -28,7 +28,7 @@ from pipeline.fetch.guard import (
     target,
     validator,
 )
-from pipeline.fetch.kinds import LEFT_ALONE, OUT_OF_TIME, Policy, Request, Result, Verdict
+from pipeline.fetch.kinds import LEFT_ALONE, NOT_WANTED, OUT_OF_TIME, Policy, Request, Result, Verdict
 from pipeline.fetch.robots import MAX_ROBOTS_BYTES, Robots, RobotsCache, host, ours, retry_after_s, x_robots
 from pipeline.fetch.trail import Answer, Trail, asking, now, with_body
 
@@ -36,6 +36,10 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 PERMANENT = frozenset({301, 308})
 MAX_HELD_BYTES = 64_000_000  # bodies that wait for the caller; above it no new request is begun
 MAX_CLOSED_S = 86_400
+REFUSED_S, MAX_REFUSED_S = 60, 3_600  # left alone after repeated 429 and 503 without Retry-After: doubling each time
+# What X-Robots-Tag says of pages that we would keep a copy of. A feed is there to be read, and `noindex` on feeds only keeps
+# them out of search results, so there it is noted and no more; so is `noai` everywhere, for nothing is trained here.
+UNWANTED = frozenset({"none", "noindex", "noarchive", "nocache", "nosnippet"})
 
 
 class _PostponedError(DoorError):
@@ -193,12 +197,12 @@ class _Crew:
         if not is_good:
             raise DoorError(answered(url, status))
         if said and trail.verdicts:
-            is_refused = request.kind == "page" and bool(said & {"none", "noindex"}) and self._policy.obey_robots
+            is_refused = request.kind == "page" and not said.isdisjoint(UNWANTED) and self._policy.obey_robots
             told = ", ".join(sorted(said))[:200]
             last = trail.verdicts[-1]
             trail.verdicts[-1] = last._replace(is_allowed=not is_refused, reason=f"{last.reason}; X-Robots-Tag: {told}")
             if is_refused:
-                raise DoorError(f"{url.host} does not want this page to be used (X-Robots-Tag: {told})")
+                raise DoorError(f"{url.host} {NOT_WANTED} (X-Robots-Tag: {told})")
         etag, last_modified = (validator(answer.headers.get(key)) for key in ("ETag", "Last-Modified"))
         if status == 304:
             return trail.result(
@@ -226,7 +230,8 @@ class _Crew:
         async with self._robots_turns[origin]:
             robots = self._cache.robots.get(origin)
             if robots is None or not robots.is_fresh(at):
-                robots = self._cache.robots[origin] = await self._robots(url.origin() / "robots.txt", trail)
+                robots = await self._robots(url.origin() / "robots.txt", trail)
+                self._cache.learn(origin, robots)
         verdict = robots.verdict(url, agent, at)
         trail.verdicts.append(verdict)
         if not verdict.is_allowed:
@@ -328,11 +333,17 @@ class _Crew:
             raise
 
     def _heed(self, url: URL, response: aiohttp.ClientResponse, trail: Trail) -> None:
-        """After 429 or 503 a host is left alone for the rest of this call, and as long as its Retry-After says."""
+        """After 429 or 503 a host is left alone for the rest of this call, and as long as its Retry-After says; without one,
+        from the second time in a row, for a minute, two, four ..."""
+        name, cache = host_name(url), self._cache
         trail.retry_after_s = retry_after_s(response.headers.get("Retry-After"), now())
         if response.status in {429, 503}:
-            self._closed.add(host_name(url))
-            self._cache.closed_until[host_name(url)] = self._loop.time() + min(trail.retry_after_s or 0, MAX_CLOSED_S)
+            self._closed.add(name)
+            n_before = cache.refusals.get(name, 0)
+            wait_s = trail.retry_after_s or (min(REFUSED_S << min(n_before - 1, 10), MAX_REFUSED_S) if n_before else 0)
+            cache.leave_alone(name, min(wait_s, MAX_CLOSED_S), self._loop.time(), n_before + 1)
+        elif name in cache.refusals and trail.request.kind != "robots":
+            cache.leave_alone(name, 0, self._loop.time(), 0)
 
 
 def _queue_of(request: Request) -> str:

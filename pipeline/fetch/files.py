@@ -11,8 +11,8 @@ def n_states(url: str, file_root: Path) -> int:
     """How many states of a `file:` address are recorded: `x.xml` is the first, `x-2.xml` the second ...; 0 when there
     is none.
 
-    The path counts from `file_root`, from the folder that holds it, or is absolute; nothing outside `file_root` is
-    seen.
+    The path counts from `file_root` (which may be written `seeds/`, whatever it is called), from the folder that holds
+    it, or is absolute; nothing outside `file_root` is seen.
     """
     try:
         first = _first(url, file_root)
@@ -48,8 +48,11 @@ def _first(url: str, file_root: Path) -> Path:
         if parts.netloc not in {"", "localhost"}:
             raise DoorError("file: addresses of other machines are not fetched")
         name = unquote(parts.path).lstrip("/")
-        for base in (file_root, file_root.parent, Path("/")):
-            path = _inside(base / name, file_root)
+        places = [base / name for base in (file_root, file_root.parent, Path("/"))]
+        if name.startswith("seeds/"):  # the folder itself, whatever it is called
+            places.insert(0, file_root / name.removeprefix("seeds/"))
+        for place in places:
+            path = _inside(place, file_root)
             if path is not None and path.is_file():
                 return path
     except (ValueError, OSError):

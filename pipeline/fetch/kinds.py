@@ -12,6 +12,7 @@ from pipeline import schemas
 
 OUT_OF_TIME = "time budget used up"
 LEFT_ALONE = "asked to be left alone"
+NOT_WANTED = "does not want this page to be kept"
 
 PAUSE_S = 5.0
 MAX_DECODED_BYTES = 10_000_000
@@ -112,6 +113,11 @@ class Result:
     def is_postponed(self) -> bool:
         """The time was up, or the host had asked to be left alone before: to be tried again, no failure of the feed."""
         return self.error is not None and (self.error == OUT_OF_TIME or self.error.endswith(LEFT_ALONE))
+
+    @property
+    def is_unwanted(self) -> bool:
+        """The answer itself forbids to keep it: asking again is of no use."""
+        return self.error is not None and NOT_WANTED in self.error
 
 
 def fetched(results: Iterable[Result]) -> pl.DataFrame:

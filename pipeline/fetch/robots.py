@@ -4,9 +4,11 @@ import dataclasses
 import datetime as dt
 import email.utils
 import functools
-import json
 import re
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from protego import Protego
 from yarl import URL
@@ -59,34 +61,64 @@ class RobotsCache:
     """What is known of hosts, kept from one `fetch` to the next: robots.txt (24 h), the last request, who wants to be
     left alone.
 
-    Use one cache for a whole run. `dump` and `load` carry the robots.txt part over to the next process as JSON text.
+    Use one cache for a whole run. `changes` and `load` carry it over to the next run as rows of `host_state`; the last
+    request is forgotten.
     """
 
     def __init__(self) -> None:
         self.robots: dict[str, Robots] = {}  # by origin
         self.last_at: dict[str, float] = {}  # by host name, on the monotonic clock
         self.closed_until: dict[str, float] = {}
+        self.refusals: dict[str, int] = {}  # by host name: answers 429 and 503 in a row
+        self._changed: set[str] = set()
+        self._lock = threading.Lock()
+
+    def learn(self, origin: str, robots: Robots) -> None:
+        """Keep the robots.txt of an origin."""
+        with self._lock:
+            self.robots[origin] = robots
+            self._changed.add(origin)
+
+    def leave_alone(self, name: str, seconds: float, at: float, n_refusals: int) -> None:
+        """Ask nothing of a host for so long, counted from `at` on the monotonic clock."""
+        with self._lock:
+            self.closed_until[name], self.refusals[name] = at + seconds, n_refusals
+            self._changed.add(name)
+            if not n_refusals:
+                del self.closed_until[name], self.refusals[name]
 
     def sitemaps(self, url: str) -> list[str]:
         """The sitemaps that the robots.txt of this address's host names; empty when it was not asked yet."""
         known = self.robots.get(str(URL(url).origin()))
         return [] if known is None or known.text is None else list(known._rules.sitemaps)
 
-    def dump(self) -> str:
-        """The robots.txt files that answered, as JSON."""
-        known = {origin: robots for origin, robots in self.robots.items() if not robots.silence}
-        rows = {origin: [robots.checked_at.isoformat(), robots.http_status, robots.text] for origin, robots in known.items()}
-        return json.dumps(rows, ensure_ascii=False)
+    def changes(self, now: dt.datetime) -> list[dict[str, Any]]:
+        """What was learned since the last call, as rows of `host_state`. A robots.txt that did not answer is not among it."""
+        clock, rows = time.monotonic(), []
+        with self._lock:
+            changed, self._changed = self._changed, set()
+            for host_ in sorted(changed):
+                known = self.robots.get(host_)
+                closed_s = self.closed_until.get(host_, clock) - clock
+                if known is None or not known.silence:
+                    rows.append({
+                        "host": host_, "checked_at": known and known.checked_at, "http_status": known and known.http_status,
+                        "robots": known and known.text, "n_refusals": self.refusals.get(host_, 0),
+                        "left_alone_until": now + dt.timedelta(seconds=closed_s) if closed_s > 0 else None,
+                    })  # fmt: skip
+        return rows
 
     @classmethod
-    def load(cls, text: str) -> "RobotsCache":
-        """The cache that `dump` wrote; an empty one when the text is damaged."""
-        cache = cls()
-        try:
-            for origin, (checked_at, http_status, rules) in json.loads(text).items():
-                cache.robots[origin] = Robots(dt.datetime.fromisoformat(checked_at), http_status, rules)
-        except (ValueError, TypeError, AttributeError):
-            cache.robots.clear()
+    def load(cls, rows: Iterable[Mapping[str, Any]], now: dt.datetime) -> "RobotsCache":
+        """The cache that rows of `host_state` describe."""
+        cache, clock = cls(), time.monotonic()
+        for row in rows:
+            if row["checked_at"]:
+                cache.robots[row["host"]] = Robots(row["checked_at"], row["http_status"], row["robots"])
+            if row["n_refusals"]:
+                cache.refusals[row["host"]] = row["n_refusals"]
+            if row["left_alone_until"] and row["left_alone_until"] > now:
+                cache.closed_until[row["host"]] = clock + (row["left_alone_until"] - now).total_seconds()
         return cache
 
 

@@ -5,7 +5,7 @@ Pure: no clock, disk or network. `now` and the language detector (`pipeline.lang
 
 from pipeline.normalise.address import accepts_canonical, canonical_url, registered_domain
 from pipeline.normalise.content import MAX_BODY, MAX_TITLE, article_id, clean_body, clean_title, content_hash
-from pipeline.normalise.frames import entries, entry_records, fuller, moment, page_record, pages
+from pipeline.normalise.frames import entries, entry_records, entry_rows, fuller, moment, page_record, page_rows, pages, sites
 
 __all__ = [
     "MAX_BODY",
@@ -18,9 +18,12 @@ __all__ = [
     "content_hash",
     "entries",
     "entry_records",
+    "entry_rows",
     "fuller",
     "moment",
     "page_record",
+    "page_rows",
     "pages",
     "registered_domain",
+    "sites",
 ]

@@ -24,6 +24,11 @@ _TRACKING = re.compile(
 )
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})?")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+# an address in its one form already: nothing to decode, no query, no dots or AMP in the path
+_PLAIN = re.compile(
+    r"https?://(?!amp\.|(?:www\.)?google\.|[^/]*\.cdn\.ampproject\.org/)(?!-)[a-z0-9-]{1,63}(?:\.(?!-)[a-z0-9-]{1,63}){1,8}"
+    r"(?:/(?!amp/?$)(?!\.{1,2}(?:/|$))(?:(?!\.amp(?:\.html?)?$)[A-Za-z0-9_.~-])*)+"
+)
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _SESSION = re.compile(r";jsessionid=[^/;]*", re.IGNORECASE)
 _AMP_END = re.compile(r"(?:/amp)+(/?)$|(?:\.amp)+((?:\.html?)?)$", re.IGNORECASE)
@@ -38,6 +43,8 @@ def canonical_url(url: str, base: str | None = None) -> str | None:
     base may
     lead to them. Query order is kept, for it may matter.
     """
+    if _PLAIN.fullmatch(url) and len(url) <= MAX_URL:
+        return url
     url = unicodedata.normalize("NFC", "".join(c for c in url if c > " " or c == " ").strip())
     try:
         url.encode()

@@ -48,6 +48,16 @@ def clean_body(raw: str) -> str:
     return _APPEARED.sub("", _text(raw[: 20 * MAX_BODY]))[:MAX_BODY].rstrip()
 
 
+# tags without a bracket in their attributes; markup of nothing else needs no parser
+_SIMPLE_TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*)(?:\s[^<>]*)?/?>")
+_INLINE = frozenset(re.findall(r"\w+", "a abbr b center em font i img small span strong sub sup u"))
+_SIMPLE = _INLINE | frozenset(_BLOCK) - {"option", "summary", "details"}
+
+
+def _replaced(tag: re.Match[str]) -> str:
+    return "" if tag[1].lower() in _INLINE else "\n"
+
+
 def _text(raw: str) -> str:
     text, unmarked = _INVISIBLE.sub("", raw), False
     for _ in range(3):  # entities escaped twice or thrice are common in feeds
@@ -67,6 +77,9 @@ def _text(raw: str) -> str:
 
 
 def _unmarked(markup: str) -> str:
+    tags = _SIMPLE_TAG.findall(markup)
+    if markup.count("<") == markup.count(">") == len(tags) and {name.lower() for name in tags} <= _SIMPLE:
+        return html.unescape(_SIMPLE_TAG.sub(_replaced, markup))
     try:
         tree = lxml.html.fragment_fromstring(markup.encode(), create_parent="div", parser=_PARSER)
     except (etree.LxmlError, ValueError, AssertionError):

@@ -1,6 +1,7 @@
 """Parsed feeds and pages as rows of ENTRY and PAGE: dates in UTC, one row a guid, languages from the detector given."""
 
 import html
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipeline.normalise.address import canonical_url
+from pipeline.normalise.address import canonical_url, registered_domain
 from pipeline.normalise.content import article_id, clean_body, clean_title, content_hash
 from pipeline.schemas import ENTRY, PAGE
 from pipeline.text import digest
@@ -42,6 +43,11 @@ class Entry(Protocol):
 
 class Feed(Protocol):
     """What this room reads of a feed (`pipeline.parse.FeedDocument`)."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def link(self) -> str | None: ...
 
     @property
     def entries(self) -> Sequence[Entry]: ...
@@ -93,7 +99,8 @@ def moment(value: datetime | None, time_zone: str, now: datetime) -> datetime | 
 # -- records and frames -----------------------------------------------------------------------------------------------
 
 
-def _entry_rows(document: Feed, feed: Mapping[str, Any], now: datetime, detect: Detect) -> list[dict[str, Any]]:
+def entry_rows(document: Feed, feed: Mapping[str, Any], now: datetime, detect: Detect) -> list[dict[str, Any]]:
+    """As `entries`, as plain dictionaries."""
     feed_id, zone = str(feed.get("feed_id") or ""), str(feed.get("time_zone") or "UTC")
     rows: dict[str, dict[str, Any]] = {}
     for entry in document.entries:
@@ -105,7 +112,9 @@ def _entry_rows(document: Feed, feed: Mapping[str, Any], now: datetime, detect: 
         guid = guid if len(guid) <= MAX_GUID else digest(guid)
         if guid in rows:
             continue
-        published = moment(entry.published, zone, now) or moment(entry.updated, zone, now)
+        published = moment(entry.published, zone, now)
+        if published is None and document.kind != "sitemap":  # there it is the last change of the page
+            published = moment(entry.updated, zone, now)
         rows[guid] = {
             "feed_id": feed_id,
             "guid": guid,
@@ -132,12 +141,12 @@ def entries(document: Feed, feed: Mapping[str, Any], now: datetime, detect: Dete
     `feed` is a row of `feed` (feed_id, url and time_zone are read). An entry without a link, a title and a text is
     left out.
     """
-    return pl.DataFrame(_entry_rows(document, feed, now, detect), schema=ENTRY)
+    return pl.DataFrame(entry_rows(document, feed, now, detect), schema=ENTRY)
 
 
 def entry_records(document: Feed, feed: Mapping[str, Any], now: datetime, detect: Detect) -> list[dict[str, Any]]:
     """As `entries`, as plain dictionaries fit for JSON: times are ISO 8601 strings in UTC."""
-    return [row | {"published_at": _iso(row["published_at"])} for row in _entry_rows(document, feed, now, detect)]
+    return [row | {"published_at": _iso(row["published_at"])} for row in entry_rows(document, feed, now, detect)]
 
 
 def _page_row(document: Page, now: datetime, time_zone: str) -> dict[str, Any]:
@@ -170,9 +179,23 @@ def pages(
 
     `time_zones` gives the zone of an article's outlet by article_id, for dates without a zone (otherwise UTC).
     """
+    return pl.DataFrame(page_rows(documents, now, detect, time_zones), schema=PAGE)
+
+
+def page_rows(
+    documents: Iterable[tuple[str, Page]], now: datetime, detect: Detect, time_zones: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """As `pages`, as plain dictionaries."""
     zones = time_zones or {}
     rows = [{"article_id": id_} | _page_row(page, now, zones.get(id_, "UTC")) for id_, page in documents if page.error is None]
-    return pl.DataFrame(_with_language(rows, detect), schema=PAGE)
+    return _with_language(rows, detect)
+
+
+def sites(document: Feed) -> list[str]:
+    """The registered domains that a feed points to: its own link's first, then those of its entries, the most frequent first."""
+    links = Counter(registered_domain(entry.link) for entry in document.entries if entry.link)
+    home = registered_domain(document.link) if document.link else ""
+    return [site for site in dict.fromkeys((home, *(site for site, _ in links.most_common()))) if site]
 
 
 def page_record(document: Page, now: datetime, detect: Detect, time_zone: str = "UTC") -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What a run asks of the warehouse and writes to it. Every function works inside the caller's transaction."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -11,7 +10,8 @@ from pipeline.seeds import Seeds
 from pipeline.tag import Tagged
 from pipeline.tag.offices import day_number
 from pipeline.text import digest
-from pipeline.versions import Changes, Known
+from pipeline.versions import Changes, Known, published
+from pipeline.warehouse import archives, index, marts, tombstones
 from pipeline.warehouse.store import Store
 
 DIM_TABLES = ("feed", "country", "actor", "role", "topic", "side")
@@ -28,9 +28,15 @@ def sync_seeds(store: Store, seeds: Seeds) -> None:
         return
     with store.transaction():
         _forget_old_addresses(store, frames["feed"])
+        before = store.read("select feed_id, side, owner from feed where kind is distinct from 'import'")
         for name, frame in frames.items():
-            store.run(f"delete from {name}")
+            store.run(f"delete from {name}" + (" where kind is distinct from 'import'" if name == "feed" else ""))
             store.append(name, frame)
+        now = frames["feed"].select(before.columns)
+        differ = [
+            one.join(other, on=before.columns, how="anti", nulls_equal=True) for one, other in ((before, now), (now, before))
+        ]
+        _count_anew(store, pl.concat(differ))
         store.set_meta("seed_tables", stamp)
 
 
@@ -39,6 +45,17 @@ def _forget_old_addresses(store: Store, feeds: pl.DataFrame) -> None:
     old = store.read("select feed_id, url as old_url from feed")
     moved = feeds.join(old, on="feed_id").filter(pl.col("url") != pl.col("old_url")).select("feed_id")
     store.delete("feed_state", moved)
+
+
+def _count_anew(store: Store, feeds: pl.DataFrame) -> None:
+    """Feeds that speak to another side or belong to somebody else: their days and stories are counted again."""
+    if feeds.height:
+        days = "select distinct published_day from article semi join batch_feeds using (feed_id)"
+        marts.touch(store, store.read(days, batch_feeds=feeds))
+        told = "select distinct story_id from story_article join article using (article_id) semi join batch_feeds using (feed_id)"
+        stories = store.read(told, batch_feeds=feeds)
+        store.delete("story", stories)
+        _write_stories(store, store.read("from story_article semi join t using (story_id)", t=stories))
 
 
 def _seed_frames(seeds: Seeds) -> dict[str, pl.DataFrame]:
@@ -67,6 +84,7 @@ def due_feeds(store: Store, now: datetime) -> pl.DataFrame:
         from feed f
         left join feed_state s using (feed_id)
         where f.is_active and s.retired_at is null and (s.next_fetch_at is null or s.next_fetch_at <= $now)
+            and f.outlet not in (select address from tombstone where kind = 'outlet')
         order by f.kind <> 'file', s.next_fetch_at nulls first, f.feed_id
         """,
         now=now,
@@ -74,11 +92,11 @@ def due_feeds(store: Store, now: datetime) -> pl.DataFrame:
 
 
 def waiting_pages(store: Store, now: datetime, limit: int) -> pl.DataFrame:
-    """Pages to fetch: oldest first, fairly by host. Columns: article_id, feed_id, guid, url, time_zone, n_tries."""
+    """Pages to fetch: oldest first, fairly by host. Columns: article_id, feed_id, guid, url, time_zone, pause_s, n_tries."""
     return store.read(
         """
         with waiting as (
-            select e.article_id, e.feed_id, e.guid, e.url, f.time_zone, e.n_tries, e.first_seen_at,
+            select e.article_id, e.feed_id, e.guid, e.url, f.time_zone, f.pause_s, e.n_tries, e.first_seen_at,
                 row_number() over (
                     partition by regexp_extract(e.url, '^[a-z]+:(?://)?([^/]*)', 1) order by e.first_seen_at, e.article_id
                 ) as nth
@@ -109,9 +127,8 @@ def known_for_entries(store: Store, entries: pl.DataFrame) -> Known:
     keys = entries.select("feed_id", "guid", "url", "article_id")
     urls = store.read("select distinct u.* from article_url u join batch_keys k on u.url = k.url", batch_keys=keys)
     ids = pl.concat([keys.select("article_id"), urls.select("article_id")]).unique()
-    return _known(
-        store, ids, urls, store.read("select e.* from entry e join batch_keys k using (feed_id, guid)", batch_keys=keys)
-    )
+    seen = store.read("from entry semi join batch_keys using (guid)", batch_keys=keys)  # faster than with both columns
+    return _known(store, ids, urls, seen.join(keys, on=["feed_id", "guid"], how="semi"))
 
 
 def known_for_pages(store: Store, pages: pl.DataFrame) -> Known:
@@ -122,19 +139,20 @@ def known_for_pages(store: Store, pages: pl.DataFrame) -> Known:
 
 
 def _known(store: Store, ids: pl.DataFrame, urls: pl.DataFrame, entries: pl.DataFrame) -> Known:
+    held = store.read("select article_id from article semi join batch_ids using (article_id)", batch_ids=ids)
+    none = {name: conform(pl.DataFrame(), RELATIONS[name]) for name in ("article", "article_version", "sighting")}
+    if not held.height:  # as most often: nothing of them need be looked for in the texts of an archive
+        return Known(entries, none["article"], none["article_version"], urls, none["sighting"])
+    articles = store.read("select a.* from article a semi join batch_ids using (article_id)", batch_ids=held)
     return Known(
         entries=entries,
-        articles=store.read("select a.* from article a semi join batch_ids using (article_id)", batch_ids=ids),
+        articles=articles,
         versions=store.read(
-            """
-            select v.* from article_version v
-            join article a on a.article_id = v.article_id and a.version = v.version
-            semi join batch_ids b on b.article_id = v.article_id
-            """,
-            batch_ids=ids,
+            "select v.* from article_version v semi join batch_ids using (article_id, version)",
+            batch_ids=articles.select("article_id", "version"),
         ),
         urls=urls,
-        sightings=store.read("select s.* from sighting s semi join batch_ids using (article_id)", batch_ids=ids),
+        sightings=store.read("select s.* from sighting s semi join batch_ids using (article_id)", batch_ids=held),
     )
 
 
@@ -143,19 +161,31 @@ def _known(store: Store, ids: pl.DataFrame, urls: pl.DataFrame, entries: pl.Data
 
 def land(store: Store, changes: Changes, tagged: Tagged, tagged_by: str, now: datetime) -> None:
     """Write the changes of one batch with their tags and stories."""
-    store.replace("entry", changes.entries, "feed_id", "guid")
+    changes = tombstones.spared(store, changes)
+    ids = pl.concat([changes.articles.select("article_id"), changes.entries.select("article_id")]).unique()
+    old = store.read("select article_id, published_day from article semi join batch_ids using (article_id)", batch_ids=ids)
+    known = old.select("article_id")  # most articles are new: looking for what they replace would cost more than writing them
+    store.delete("entry", changes.entries.join(known, on="article_id", how="semi").select("feed_id", "guid"))
+    store.append("entry", changes.entries)
     store.append("article_url", changes.urls)
     store.append("sighting", changes.sightings)
     if not changes.articles.height:
         return
-    store.replace("article", changes.articles.with_columns(tagged_by=pl.lit(tagged_by)), "article_id")
-    store.replace("article_version", changes.versions, "article_id", "version")
-    write_tags(store, changes.articles.select("article_id"), tagged)
-    update_stories(store, changes.articles.select("article_id"), now)
+    ids = changes.articles.select("article_id")
+    old = old.join(ids, on="article_id", how="semi")
+    known = old.select("article_id")
+    marts.touch(store, pl.concat([old, changes.articles.select("article_id", "published_day")]).select("published_day"))
+    store.delete("article", known)
+    store.append("article", changes.articles.with_columns(tagged_by=pl.lit(tagged_by)))
+    store.delete("article_version", changes.versions.select("article_id", "version").join(known, on="article_id", how="semi"))
+    store.append("article_version", changes.versions)
+    write_tags(store, known, tombstones.spared_tags(tagged, changes))
+    update_stories(store, ids, now, changes.documents(), known)
+    index.add(store, changes.documents())
 
 
 def write_tags(store: Store, ids: pl.DataFrame, tagged: Tagged) -> None:
-    """Put new mentions, focus and tags of some articles in place of the old ones."""
+    """Write mentions, focus and tags; those of some articles give way to them."""
     for relation, frame in (("mention", tagged.mentions), ("focus", tagged.focus), ("tag", tagged.tags)):
         store.delete(relation, ids)
         store.append(relation, frame)
@@ -187,47 +217,62 @@ def texts(store: Store, ids: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def switch_tags(store: Store, tag: Callable[[pl.DataFrame], Tagged], tagged_by: str, n_batch: int = 5_000) -> int:
-    """Tag every article that another tagging version tagged, all in one transaction; returns how many.
-
-    Unchanged seeds write nothing, and two tagging versions never meet in a mart.
-    """
-    if store.meta("tagged_by") == tagged_by:
-        return 0
-    stale = store.read("select article_id from article where tagged_by is distinct from $by order by article_id", by=tagged_by)
+def apply_zone(store: Store, zone: str) -> None:
+    """Give all history the days of a time zone, at once; nothing is written when it is the one in force."""
+    if store.meta("time_zone") == zone:
+        return
+    articles = store.read("select article_id, published_at, first_seen_at, date_source, published_day from article")
+    moved = published(articles.rename({"published_day": "_old"}), zone).filter(pl.col("published_day") != pl.col("_old"))
     with store.transaction():
-        for offset in range(0, stale.height, n_batch):
-            ids = stale.slice(offset, n_batch)
-            write_tags(store, ids, tag(texts(store, ids)))
-        store.connection.execute("update article set tagged_by = ? where tagged_by is distinct from ?", [tagged_by, tagged_by])
-        store.set_meta("tagged_by", tagged_by)
-    return stale.height
+        marts.touch(store, pl.concat([moved.select(published_day="_old"), moved.select("published_day")]))
+        store.run(
+            "update article set published_day = batch_.published_day from batch_ where article.article_id = batch_.article_id",
+            moved.select("article_id", "published_day"),
+        )
+        store.set_meta("time_zone", zone)
+
+
+TEXTS = ("article_id", "title", "body", "published_at")  # what stories are found from
 
 
 # -- stories ----------------------------------------------------------------------------------------------------------
 
 
-def update_stories(store: Store, ids: pl.DataFrame, now: datetime) -> None:
-    """Find the stories of new or changed articles, and of all that hang together with them."""
-    documents = texts(store, ids)
-    new = dedup.signatures(documents)
-    touched = _component(store, ids)  # before the old edges go
+def update_stories(
+    store: Store, ids: pl.DataFrame, now: datetime, documents: pl.DataFrame | None = None, known: pl.DataFrame | None = None
+) -> None:
+    """Find the stories of new or changed articles, and of all that hang together with them.
+
+    `documents`: their `texts`, when at hand; `known`: those of them that are in stories already (None: perhaps all).
+    """
+    documents = texts(store, ids) if documents is None else documents.select(TEXTS)
+    known = ids if known is None else known
+    new = archives.unsigned_headlines(store, dedup.signatures(documents))
+    touched = _component(store, known)  # before the old edges go
     for relation, side in (("story_edge", "left_id"), ("story_edge", "right_id"), ("signature", "article_id")):
-        store.delete(relation, ids.rename({"article_id": side}))
+        store.delete(relation, known.rename({"article_id": side}))
     pairs = dedup.candidates(new, _neighbours(store, new))
     store.append("signature", new)
-    compared = pl.concat([pairs["left_id"], pairs["right_id"]]).unique().alias("article_id").to_frame()
-    store.append("story_edge", dedup.edges(pairs, texts(store, compared)))
-    touched = _component(store, touched)
+    compared = pl.concat([pairs["left_id"], pairs["right_id"]]).alias("article_id").to_frame()
+    documents = _with_texts(store, documents, compared)
+    found = dedup.edges(pairs, documents)
+    store.append("story_edge", found)
+    ends = [found.select(article_id=side) for side in ("left_id", "right_id")]
+    others = _component(store, pl.concat([touched, *ends]).unique())
+    touched = pl.concat([ids, others]).unique()
     found = store.read(
-        "select e.* from story_edge e semi join t on t.article_id = e.left_id semi join t on t.article_id = e.right_id", t=touched
+        "select e.* from story_edge e semi join t on t.article_id = e.left_id semi join t on t.article_id = e.right_id", t=others
     )
-    rows = dedup.stories(found, texts(store, touched))
-    before = store.read("select s.article_id, s.story_id from story_article s semi join t using (article_id)", t=touched)
-    store.replace("story_article", rows, "article_id")
+    documents = _with_texts(store, documents, touched)
+    rows = dedup.stories(found, touched.join(documents, on="article_id"))
+    others = pl.concat([known, others]).unique()
+    before = store.read("select s.article_id, s.story_id from story_article s semi join t using (article_id)", t=others)
+    store.delete("story_article", before.select("article_id"))
+    store.append("story_article", rows)
+    marts.touch_articles(store, before.select("article_id"))
     old = before.select("story_id").unique()
     store.delete("story", old)
-    _write_stories(store, rows.select("story_id").unique())
+    _write_stories(store, rows)
     moved = before.join(rows.select("article_id", pl.col("story_id").alias("now_in")), on="article_id")
     gone = moved.join(rows.select("story_id").unique(), on="story_id", how="anti")
     gone = gone.filter(pl.col("article_id") == pl.col("story_id"))
@@ -235,20 +280,27 @@ def update_stories(store: Store, ids: pl.DataFrame, now: datetime) -> None:
     store.replace("story_alias", conform(alias, RELATIONS["story_alias"]), "old_story_id")
 
 
+def _with_texts(store: Store, documents: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
+    """The documents and the texts of further articles."""
+    missing = ids.unique().join(documents, on="article_id", how="anti")
+    return pl.concat([documents, texts(store, missing).select(TEXTS)]) if missing.height else documents
+
+
 def _component(store: Store, ids: pl.DataFrame) -> pl.DataFrame:
     """The articles that edges connect, over any number of steps, with the given ones; and these themselves."""
-    return store.read(
-        """
-        with recursive linked as (
-            select article_id from batch_ids
+    all_ = last = ids
+    while last.height:
+        found = store.read(
+            """
+            select right_id as article_id from story_edge semi join last on left_id = last.article_id
             union
-            select case when e.left_id = l.article_id then e.right_id else e.left_id end
-            from linked l join story_edge e on l.article_id in (e.left_id, e.right_id)
+            select left_id from story_edge semi join last on right_id = last.article_id
+            """,
+            last=last,
         )
-        select article_id from linked
-        """,
-        batch_ids=ids,
-    )
+        last = found.join(all_, on="article_id", how="anti")
+        all_ = pl.concat([all_, last])
+    return all_
 
 
 def _neighbours(store: Store, new: pl.DataFrame) -> pl.DataFrame:
@@ -273,18 +325,18 @@ def _neighbours(store: Store, new: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _write_stories(store: Store, ids: pl.DataFrame) -> None:
+def _write_stories(store: Store, members: pl.DataFrame) -> None:
+    """The rows of relation story for all members (article_id, story_id) of some stories."""
     store.run(
         """
         insert into story by name
         select s.story_id, s.story_id as lead_article_id, min(a.published_at) as first_at, max(a.published_at) as last_at,
             count(*)::integer as n_articles, count(distinct a.outlet)::integer as n_outlets,
             count(distinct coalesce(nullif(f.owner, 'unknown'), a.outlet))::integer as n_owners
-        from story_article s
+        from batch_ s
         join article a using (article_id)
         left join feed f using (feed_id)
-        semi join batch_ b on b.story_id = s.story_id
         group by s.story_id
         """,
-        ids,
+        members.select("article_id", "story_id"),
     )

@@ -24,10 +24,16 @@ import polars as pl
 
 from pipeline.errors import InputError, WarehouseError
 from pipeline.schemas import RELATIONS, conform
+from pipeline.text import digest
+from pipeline.warehouse import index, marts
 
 ROOT = Path(__file__).resolve().parents[2]
 SQL = ROOT / "sql"
 SCHEMA_VERSION = max(int(path.name[:3]) for path in (SQL / "schema").glob("*.sql"))
+
+# a reader fetches no extension, and what does not fit into its memory may not fill the disk
+_READER = {"autoinstall_known_extensions": False, "autoload_known_extensions": False, "max_temp_directory_size": "10GB"}
+_LOCKING = threading.Lock()
 
 
 def writer_path(data: Path) -> Path:
@@ -68,13 +74,11 @@ class Store:
         path = snapshot_path(data)
         if not path.exists():
             raise WarehouseError(f"There is no warehouse in {data} yet: run `balkanwatch run` first.")
-        connection = _connected(path, data, read_only=True, config={"memory_limit": memory})
+        connection = _connected(path, data, read_only=True, config=_READER | {"memory_limit": memory})
         timer = threading.Timer(max_seconds, connection.interrupt)
         timer.daemon = True
         try:
-            connection.execute("set TimeZone = 'UTC'")
-            connection.execute("set enable_external_access = false")
-            connection.execute("set lock_configuration = true")
+            _lock_down(connection)
             timer.start()
             yield cls(connection, data)
         except duckdb.InterruptException:
@@ -91,11 +95,17 @@ class Store:
         self.connection.execute("begin")
         try:
             yield
-        except BaseException:
+            self.connection.execute("commit")
+        except BaseException as error:
             with contextlib.suppress(duckdb.Error):
                 self.connection.execute("rollback")
+            if isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.TransactionException):
+                raise self._unwritable(error) from None
             raise
-        self.connection.execute("commit")
+
+    def _unwritable(self, error: duckdb.Error) -> WarehouseError:
+        said = re.sub(r"^(\w+ Error: |Failed to commit: )*", "", str(error).splitlines()[0]).rstrip(".")
+        return WarehouseError(f"The warehouse in {self.data} could not be written to, and this step was not kept: {said}.")
 
     def read(self, sql: str, /, **frames_or_values: Any) -> pl.DataFrame:
         """The answer to a query. Frames given by name can be queried by that name, other values are `$parameters`."""
@@ -145,9 +155,19 @@ class Store:
         self.replace("meta", pl.DataFrame({"key": [key], "value": [value]}), "key")
 
     def publish(self) -> Path:
-        """Copy the writer's file beside the snapshot and put it in its place; who holds the old one keeps reading it."""
+        """Bring the marts and the search index up to date, copy the writer's file beside the snapshot and put it in its place.
+
+        Who holds the old snapshot keeps reading it.
+        """
         source, target = writer_path(self.data), snapshot_path(self.data)
-        self.connection.execute("checkpoint")
+        index.bring_up(self)
+        index.compact(self)
+        with self.transaction():
+            marts.recount(self)
+        try:
+            self.connection.execute("checkpoint")
+        except (duckdb.IOException, duckdb.FatalException) as error:
+            raise self._unwritable(error) from None
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         for left_over in target.parent.glob(f".{target.name}.*.tmp"):  # of a run that was killed here
             if left_over != temporary:
@@ -171,6 +191,17 @@ def _connected(path: Path, data: Path, **how: Any) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(str(path), **how)
     except duckdb.Error as error:
         raise WarehouseError(f"The warehouse in {data} can not be opened: {str(error).splitlines()[0]}") from None
+
+
+def _lock_down(connection: duckdb.DuckDBPyConnection) -> None:
+    """No files, no network, no settings. Readers of one process share DuckDB's instance: the first one locks it for all."""
+    with _LOCKING:
+        row = connection.execute("select current_setting('lock_configuration')").fetchone()
+        if row and row[0]:
+            return
+        connection.execute("set global TimeZone = 'UTC'")
+        connection.execute("set enable_external_access = false")
+        connection.execute("set lock_configuration = true")
 
 
 def _copy_command() -> list[str]:
@@ -208,13 +239,18 @@ def _migrate(store: Store) -> None:
             f"The warehouse in {store.data} was written by a newer balkanwatch (schema {have}, this one knows {SCHEMA_VERSION})."
         )
     files = [path for path in sorted((SQL / "schema").glob("*.sql")) if int(path.name[:3]) > have]
+    views = [path.read_text() for path in view_files()]
+    stamp = digest(*views)
+    if not files and store.meta("views") == stamp:
+        return
     with store.transaction():
         for path in files:
             store.connection.execute(path.read_text())
         if files:
             store.set_meta("schema_version", str(SCHEMA_VERSION))
-        for path in view_files():
-            store.connection.execute(path.read_text())
+        for view in views:
+            store.connection.execute(view)
+        store.set_meta("views", stamp)
 
 
 def view_files() -> list[Path]:

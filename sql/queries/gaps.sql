@@ -10,7 +10,7 @@ with poll as (
         is_gap,
         lag(fetched_at) over (partition by feed_id order by fetched_at) as fetched_before
     from fetch_log
-    where kind in ('feed', 'sitemap') and n_entries > 0
+    where kind in ('feed', 'sitemap') and n_entries > 0 and is_gap is not null
 )
 
 select

@@ -1,27 +1,63 @@
 -- question: Which side covers a topic, and which is silent?
--- grain: one row per side and topic
--- $days = 60: length of the period, which ends at the newest published day
-with total as (
+-- grain: one row per side with articles and topic
+-- $country = *: country code, * for all
+-- $days = 60: length of the period
+-- $until = newest: last day of the period (YYYY-MM-DD), or newest for the newest published day
+-- example: --country=XK
+with chosen as (
+    select
+        side,
+        article_id,
+        story_id
+    from article_side
+    where
+        published_day between $until::date - $days::integer + 1 and $until::date
+        and (
+            $country = '*'
+            or article_id in (
+                select f.article_id
+                from focus_effective as f
+                where f.is_focus and f.country_code = $country
+            )
+        )
+),
+
+size as (
     select
         side,
         count(distinct story_id) as n_all
-    from article_side
-    where published_day > (select max(published_day) from article) - $days::integer
+    from chosen
     group by side
+),
+
+topic_share as (
+    select
+        t.topic_id,
+        count(distinct c.story_id) / (select count(distinct story_id) from chosen) as share_all
+    from chosen as c
+    inner join tag_effective as t on c.article_id = t.article_id
+    group by t.topic_id
+),
+
+cell as (
+    select
+        c.side,
+        t.topic_id,
+        count(distinct c.story_id) as n_stories
+    from chosen as c
+    inner join tag_effective as t on c.article_id = t.article_id
+    group by c.side, t.topic_id
 )
 
 select
-    total.side,
+    size.side,
     topic.topic_id,
-    count(distinct s.story_id) as n_stories,
-    round(count(distinct s.story_id) / total.n_all, 3) as share
-from total
+    coalesce(cell.n_stories, 0) as n_stories,
+    round(coalesce(cell.n_stories, 0) / size.n_all, 3) as share,
+    round(coalesce(ts.share_all, 0), 3) as share_all,
+    coalesce(cell.n_stories, 0) = 0 and coalesce(ts.share_all, 0) * size.n_all >= 3 as is_silent
+from size
 cross join topic
-left join
-    (article_side as s inner join tag as t on s.article_id = t.article_id)
-    on
-        total.side = s.side
-        and topic.topic_id = t.topic_id
-        and s.published_day > (select max(published_day) from article) - $days::integer
-group by total.side, topic.topic_id, total.n_all
-order by total.side, n_stories desc, topic.topic_id;
+left join topic_share as ts on topic.topic_id = ts.topic_id
+left join cell on size.side = cell.side and topic.topic_id = cell.topic_id
+order by size.side, n_stories desc, topic.topic_id;

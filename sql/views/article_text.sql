@@ -1,4 +1,14 @@
--- One row per article with its current title and body.
+-- One row per article with its current title and body; and how a sentence is cut from a text, for all views that show evidence.
+create or replace macro sentence_around(text, char_start, char_end) as
+regexp_replace(
+    regexp_replace(
+        substring(text, greatest(char_start - 300, 0) + 1, least(char_start, 300)), '^(?s:.*)([.!?…]["”’»)]*\s|\n)', ''
+    )
+    || substring(text, char_start + 1, char_end - char_start)
+    || regexp_extract(substring(text, char_end + 1, 300), '^(?s:.*?)([.!?…]["”’»)]*(\s|$)|\n|$)'),
+    '^\s+|\s+$', '', 'g'
+);
+
 create or replace view article_text as
 select
     a.article_id,

@@ -17,35 +17,61 @@ body as (
         date_trunc('week', a.published_day)::date as week,
         length(v.body) as n_chars,
         hash(v.body) as text_hash,
-        a.body_source = 'headline' or coalesce(trim(v.body), '') in ('', trim(v.title)) as is_empty
+        case
+            when a.body_source = 'headline' then true
+            when strlen(v.body) > 1000 then false -- trimming long texts is slow, and no title is that long
+            else coalesce(trim(v.body), '') in ('', trim(v.title))
+        end as is_empty
     from article as a
     inner join article_version as v on a.article_id = v.article_id and a.version = v.version
     cross join newest as n
     where
         a.published_day > n.day - 182
+        and a.body_source not in ('removed', 'import')
+        and not (a.body_source = 'headline' and starts_with(a.feed_id, 'import:')) -- nothing was extracted here
         and a.article_id not in (select article_id from pending)
 ),
 
-compared as (
-    select
-        outlet,
-        week,
-        n_chars,
-        is_empty,
-        not is_empty and count(*) over (partition by outlet, week, text_hash, is_empty) > 1 as is_copy
-    from body
-),
-
-weekly as (
+lengths as (
     select
         outlet,
         week,
         count(*) as n_articles,
         median(n_chars) filter (where not is_empty) as median_length,
-        avg(is_empty::integer) as share_empty,
-        coalesce(avg(is_copy::integer) filter (where not is_empty), 0) as share_identical
-    from compared
+        avg(is_empty::integer) as share_empty
+    from body
     group by outlet, week
+),
+
+same as (
+    select
+        outlet,
+        week,
+        count(*) as n_same
+    from body
+    where not is_empty
+    group by outlet, week, text_hash
+),
+
+copies as (
+    select
+        outlet,
+        week,
+        coalesce(sum(n_same) filter (where n_same > 1), 0) / sum(n_same) as share_identical
+    from same
+    group by outlet, week
+),
+
+weekly as (
+    select
+        l.outlet,
+        l.week,
+        l.n_articles,
+        l.median_length,
+        l.share_empty,
+        coalesce(c.share_identical, 0) as share_identical
+    from lengths as l
+    left join copies as c on l.outlet = c.outlet and l.week = c.week
 ),
 
 judged as (

@@ -10,7 +10,7 @@ with log as (
         arg_max(error, fetched_at) as last_error,
         median(n_entries) as median_entries
     from fetch_log
-    where kind in ('feed', 'sitemap')
+    where kind in ('feed', 'sitemap') and is_gap is not null
     group by feed_id
 ),
 
@@ -20,18 +20,31 @@ pending as (
     where page_state = 'waiting' and article_id is not null
 ),
 
-text as (
+body as (
     select
         a.feed_id,
-        median(length(v.body)) filter (where not (a.body_source = 'headline' or coalesce(trim(v.body), '') in ('', trim(v.title))))
-            as median_length,
-        avg((a.body_source = 'headline' or coalesce(trim(v.body), '') in ('', trim(v.title)))::integer) as share_empty
+        length(v.body) as n_chars,
+        case
+            when a.body_source = 'headline' then true
+            when strlen(v.body) > 1000 then false -- trimming long texts is slow, and no title is that long
+            else coalesce(trim(v.body), '') in ('', trim(v.title))
+        end as is_empty
     from article as a
     inner join article_version as v on a.article_id = v.article_id and a.version = v.version
     where
         a.published_day > (select max(published_day) from article) - 90
+        and a.body_source <> 'removed'
         and a.article_id not in (select article_id from pending)
-    group by a.feed_id
+        and a.body_source <> 'import'
+),
+
+text as (
+    select
+        feed_id,
+        median(n_chars) filter (where not is_empty) as median_length,
+        avg(is_empty::integer) as share_empty
+    from body
+    group by feed_id
 ),
 
 address as (
@@ -78,7 +91,8 @@ left join feed_state as s on f.feed_id = s.feed_id
 left join log as l on f.feed_id = l.feed_id
 left join text as t on f.feed_id = t.feed_id
 left join feed_silence as q on f.feed_id = q.feed_id
-left join address as m on f.feed_id = m.feed_id;
+left join address as m on f.feed_id = m.feed_id
+where f.kind is distinct from 'import';
 comment on view feed_health is 'One row per feed: its state, last success, failures in a row, errors so far and the last one, its rhythm, and how its texts are. Length and share of empty texts are of the last 90 days of the warehouse. Key: feed_id.';
 comment on column feed_health.state is 'inactive, retired (410), failing (the last poll), new (never answered yet), silent (dark against its own rhythm), gap (the last poll shared no entry with the one before), ok';
 comment on column feed_health.n_errors is 'Polls that failed, so far';

@@ -1,0 +1,282 @@
+"""The full-text index, kept in the warehouse itself: added to in the transaction of a batch, published with the snapshot.
+
+A batch appends a *segment*: its documents have the next numbers, its terms stand sorted with their postings, so that a term is
+found without reading much of the segment. A document that is gone is no longer in search_document; its postings wait until
+the segment is merged. `Store.publish` has small segments merged, and an older warehouse indexed.
+"""
+
+from datetime import date
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from pipeline import search
+from pipeline.errors import InputError
+from pipeline.search import Part, Word
+
+if TYPE_CHECKING:
+    from pipeline.warehouse.store import Store
+
+TIERS = (2_000, 16_000)  # documents: as soon as there are many neighbours smaller than this, they become one
+MANY = 8
+MOST = 32_000  # documents of a segment that is made of several, about
+MAX_SEGMENTS = 100  # with so many a batch merges some itself, if there are small ones
+BATCH = 10_000
+K1, B = 1.2, 0.75  # of BM25
+
+
+class Filter(NamedTuple):
+    """Which articles a search is about; None: any. `until` is inclusive."""
+
+    since: date | None = None
+    until: date | None = None
+    outlet: str | None = None
+    lang: str | None = None
+    country: str | None = None
+    topic: str | None = None
+
+
+# -- keeping ----------------------------------------------------------------------------------------------------------
+
+
+def add(store: "Store", documents: pl.DataFrame) -> None:
+    """Index articles (article_id, version, title, body), each in place of what was indexed of it; in the caller's transaction."""
+    if not documents.height:
+        return
+    store.delete("search_document", documents.select("article_id"))
+    last = store.read("select max(last_doc) as doc, max(segment_no) as segment, count(*) as n from search_segment").row(
+        0, named=True
+    )
+    first, segment = (-1 if last[name] is None else last[name] for name in ("doc", "segment"))
+    numbered = documents.with_row_index("doc_no", offset=first + 1)
+    found, n_terms = search.postings(numbered)
+    store.append("search_document", numbered.with_columns(n_terms=n_terms))
+    _append_segment(store, segment + 1, first + 1, first + documents.height, documents.height, found)
+    if last["n"] >= MAX_SEGMENTS and (due := _due(store.read("select *, n_docs as n_live from search_segment"))):
+        _merge(store, due[0])
+
+
+def remove(store: "Store", ids: pl.DataFrame) -> None:
+    """Take articles (article_id) out, their postings too; in the caller's transaction."""
+    held = store.read(
+        """
+        select distinct s.* from search_segment s
+        join (select doc_no from search_document semi join batch_ids using (article_id)) d
+            on d.doc_no between s.first_doc and s.last_doc
+        """,
+        batch_ids=ids,
+    )
+    store.delete("search_document", ids)
+    for segment in held.iter_slices(1):
+        _merge(store, segment)
+
+
+def compact(store: "Store") -> None:
+    """Merge small segments, and those of which half is gone, each merger in a transaction; nothing to do is quick."""
+    while groups := _due(_segments(store)):
+        for group in groups:
+            with store.transaction():
+                _merge(store, group)
+
+
+def _due(segments: pl.DataFrame) -> list[pl.DataFrame]:
+    """Which segments are to be merged: neighbours that are small and many, or single ones mostly of documents that are gone."""
+    segments = segments.sort("first_doc")
+    groups: list[pl.DataFrame] = []
+    for tier in TIERS:
+        runs = segments.with_columns(_run=(pl.col("n_docs") < tier).rle_id())
+        for run in runs.partition_by("_run", include_key=False, maintain_order=True):
+            if run.height >= MANY and run["n_docs"][0] < tier:
+                group = ((run["n_docs"].cum_sum() - 1) // MOST).alias("_group")
+                groups += run.with_columns(group).partition_by("_group", include_key=False, maintain_order=True)
+        groups = [group for group in groups if group.height > 1]
+        if groups:
+            return groups
+    return list(segments.filter(pl.col("n_live") * 2 < pl.col("n_docs")).iter_slices(1))
+
+
+def bring_up(store: "Store") -> int:
+    """Index what is not indexed: articles of an older release, or all when words are made in another way; returns how many."""
+    if store.meta("search_version") == search.VERSION:
+        return 0
+    if store.meta("search_version"):
+        with store.transaction():
+            for relation in ("search_document", "search_posting", "search_segment"):
+                store.run(f"delete from {relation}")
+            store.run("delete from meta where key = 'search_version'")
+    missing = store.read("select article_id from article anti join search_document using (article_id)")
+    for ids in missing.iter_slices(BATCH):
+        with store.transaction():
+            add(
+                store,
+                store.read("select article_id, version, title, body from article_text semi join ids using (article_id)", ids=ids),
+            )
+    with store.transaction():
+        store.set_meta("search_version", search.VERSION)
+    return missing.height
+
+
+def _segments(store: "Store") -> pl.DataFrame:
+    return store.read(
+        """
+        select s.*, (select count(*) from search_document d where d.doc_no between s.first_doc and s.last_doc) as n_live
+        from search_segment s
+        """
+    )
+
+
+def _merge(store: "Store", segments: pl.DataFrame) -> None:
+    """Make one segment of some, without the postings of documents that are gone."""
+    numbers = segments["segment_no"].to_list()
+    first, last = int(segments["first_doc"].min()), int(segments["last_doc"].max())  # type: ignore[arg-type]
+    rows = store.read("select term, postings from search_posting where segment_no in (select unnest($numbers))", numbers=numbers)
+    live = store.read(
+        "select doc_no from search_document where doc_no between $first and $last", first=first, last=last
+    )["doc_no"].to_numpy()  # fmt: skip
+    is_live = np.zeros(last - first + 1, np.bool_)
+    is_live[live - first] = True
+    terms = rows["term"].unique().sort()
+    places = pl.DataFrame({"term": terms}).with_row_index("term_no")
+    found = rows.lazy().join(places.lazy(), on="term").select("term_no", "postings").explode("postings").collect()
+    docs = found["postings"].to_numpy() >> search.WEIGHT_BITS
+    found = found.filter(pl.Series(is_live[docs - first]))
+    for relation in ("search_posting", "search_segment"):
+        store.delete(relation, segments.select("segment_no"))
+    n_docs = int(is_live.sum())
+    if n_docs:
+        _append_segment(
+            store, min(numbers), first, last, n_docs, search.lists(terms, found["term_no"], found["postings"])
+        )  # fmt: skip
+
+
+def _append_segment(store: "Store", number: int, first: int, last: int, n_docs: int, found: pl.DataFrame) -> None:
+    if last >= search.MAX_DOC:
+        raise InputError("The search index is full.")
+    row = {"segment_no": number, "first_doc": first, "last_doc": last, "n_docs": n_docs}
+    store.append("search_segment", pl.DataFrame([row]))
+    store.append("search_posting", found.with_columns(segment_no=pl.lit(number)))
+
+
+# -- asking -----------------------------------------------------------------------------------------------------------
+
+
+def find(
+    store: "Store", question: str, where: Filter | None = None, limit: int = 20, marks: tuple[str, str] = ("[", "]")
+) -> pl.DataFrame:
+    """The best articles for a question (see `search.parts`), ranked by BM25, the newer first among equals.
+
+    Columns: published_day, outlet, title, snippet (marks round the hit), url, lang, score, article_id, n_found (how many articles
+    there are; of a phrase at least so many).
+    """
+    asked = search.parts(question)
+    in_rows = any(len(part.words) > 1 for part in asked)
+    ranked = _ranked(store, asked, where or Filter(), None if in_rows else limit)
+    if not in_rows:
+        return _shown(store, ranked, asked, marks)
+    kept = [ranked.clear()]
+    size, offset = max(limit * 4, 100), 0
+    while offset < ranked.height and sum(some.height for some in kept) < limit:
+        some = ranked.slice(offset, size)
+        texts = _texts(store, some)
+        good = search.holds(asked, texts.select("title", "body").rows())
+        kept.append(
+            some.filter(pl.col("article_id").is_in(texts.filter(pl.Series(good, dtype=pl.Boolean))["article_id"].implode()))
+        )
+        offset, size = offset + size, size * 4
+    found = pl.concat(kept)
+    return _shown(store, found.with_columns(n_found=pl.lit(found.height, pl.Int64)).head(limit), asked, marks)
+
+
+def _ranked(store: "Store", asked: list[Part], where: Filter, limit: int | None) -> pl.DataFrame:
+    """article_id, score, n_found of the articles that have all the words, best first."""
+    wanted = list(dict.fromkeys(word for part in asked if not part.is_excluded for word in part.words))
+    unwanted = [part.words[0] for part in asked if part.is_excluded and len(part.words) == 1]
+    values: dict[str, Any] = {}
+    hits = " union all ".join(_hits(slot, word, values) for slot, word in enumerate(wanted))
+    conditions = _conditions(where, values)
+    if unwanted:
+        gone = " union all ".join(_hits(-1, word, values) for word in unwanted)
+        conditions.append(f"h.doc_no not in (select doc_no from ({gone}))")
+    return store.read(
+        f"""
+        with hit as (select slot, doc_no, sum(weight)::double as weight from ({hits}) group by slot, doc_no),
+        live as materialized (
+            select h.slot, h.doc_no, h.weight, d.n_terms
+            from hit h join search_document d using (doc_no)
+        ),
+        whole as (select greatest(count(*), 1) as n, greatest(avg(n_terms), 1) as n_terms from search_document),
+        slot as (
+            select slot, ln(1 + (any_value(w.n) - count(*) + 0.5) / (count(*) + 0.5)) as idf
+            from live, whole w
+            group by slot
+        ),
+        scored as (
+            select h.doc_no,
+                sum(s.idf * h.weight * {K1 + 1} / (h.weight + {K1} * ({1 - B} + {B} * h.n_terms / w.n_terms))) as score
+            from live h join slot s using (slot), whole w
+            group by h.doc_no
+            having count(*) = {len(wanted)}
+        )
+        select d.article_id, h.score, count(*) over () as n_found
+        from scored h
+        join search_document d using (doc_no)
+        join article a using (article_id)
+        where {" and ".join(conditions) or "true"}
+        order by round(h.score, 6) desc, a.published_at desc, d.article_id
+        {"" if limit is None else f"limit {int(limit)}"}
+        """,
+        **values,
+    )
+
+
+def _hits(slot: int, word: Word, values: dict[str, Any]) -> str:
+    """SQL for slot, doc_no and weight of the documents that have a word; its forms go into `values`."""
+    found = []
+    for form in word.forms:
+        name = f"t{len(values)}"
+        values[name] = form
+        found.append(f"term >= ${name}" if word.is_prefix else f"term = ${name}")
+        if word.is_prefix:
+            values[f"t{len(values)}"] = f"{form}\U0010ffff"
+            found[-1] += f" and term < $t{len(values) - 1}"
+    return " union all ".join(
+        f"""
+        select {slot} as slot, posting >> {search.WEIGHT_BITS} as doc_no, posting & {search.MAX_WEIGHT} as weight
+        from (select unnest(postings) as posting from search_posting where {one})
+        """
+        for one in found
+    )
+
+
+def _conditions(where: Filter, values: dict[str, Any]) -> list[str]:
+    sql = {
+        "since": "a.published_day >= $since", "until": "a.published_day <= $until", "outlet": "lower(a.outlet) = lower($outlet)",
+        "lang": "a.lang = $lang",
+        "country": "a.article_id in (select article_id from focus_effective where country_code = $country and is_focus)",
+        "topic": "a.article_id in (select article_id from tag_effective where topic_id = $topic)",
+    }  # fmt: skip
+    given = {name: value for name, value in where._asdict().items() if value is not None}
+    values |= given
+    return [sql[name] for name in given]
+
+
+def _texts(store: "Store", ids: pl.DataFrame) -> pl.DataFrame:
+    return store.read(
+        """
+        select a.article_id, a.published_day, a.outlet, a.lang, a.url, v.title, v.body
+        from (select * from article semi join batch_ids using (article_id)) a
+        join (select * from article_version semi join batch_ids using (article_id)) v
+            on v.article_id = a.article_id and v.version = a.version
+        """,
+        batch_ids=ids.select("article_id"),
+    )
+
+
+def _shown(store: "Store", ranked: pl.DataFrame, asked: list[Part], marks: tuple[str, str]) -> pl.DataFrame:
+    frame = ranked.join(_texts(store, ranked), on="article_id", how="left", maintain_order="left")
+    titles = [search.marked(title or "", asked, marks) for title in frame["title"]]
+    snippets = [search.snippet(body or "", asked, marks) for body in frame["body"]]
+    frame = frame.with_columns(title=pl.Series(titles, dtype=pl.String), snippet=pl.Series(snippets, dtype=pl.String))
+    order = ("published_day", "outlet", "title", "snippet", "url", "lang", "score", "article_id", "n_found")
+    return frame.select(*order)

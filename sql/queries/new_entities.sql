@@ -1,0 +1,51 @@
+-- question: Who and what was named for the first time?
+-- grain: one row per person, organisation or place that no earlier article names
+-- $days = 7: length of the period
+-- $until = newest: last day of the period (YYYY-MM-DD), or newest for the newest published day
+-- $limit = 30: rows at most
+-- example: --days=10
+with recent as (
+    select
+        m.entity_id,
+        any_value(m.kind) filter (where m.kind <> 'role') as kind,
+        arg_min(m.surface, (s.published_at, s.article_id, m.char_start)) as first_form,
+        min(s.published_day) as first_day,
+        arg_min(s.article_id, (s.published_at, s.article_id)) as article_id,
+        count(distinct s.story_id) as n_stories,
+        count(distinct s.outlet) as n_outlets
+    from article_side as s
+    inner join mention as m on s.article_id = m.article_id
+    where
+        s.published_day between $until::date - $days::integer + 1 and $until::date
+        and m.kind in ('person', 'organisation', 'place', 'role')
+    group by m.entity_id
+),
+
+earlier as (
+    select distinct m.entity_id
+    from mention as m
+    inner join article as a on m.article_id = a.article_id
+    where a.published_day <= $until::date - $days::integer and m.entity_id is not null
+),
+
+fresh as (
+    select *
+    from recent
+    where entity_id not in (select e.entity_id from earlier as e)
+    order by n_stories desc, first_day, entity_id
+    limit $limit::integer
+)
+
+select
+    f.entity_id,
+    coalesce(f.kind, 'role') as kind,
+    f.first_form,
+    f.first_day,
+    a.outlet as first_outlet,
+    f.n_stories,
+    f.n_outlets,
+    a.title,
+    a.url
+from fresh as f
+inner join article_text as a on f.article_id = a.article_id
+order by f.n_stories desc, f.first_day, f.entity_id;
