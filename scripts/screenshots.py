@@ -1,19 +1,27 @@
-"""Make docs/pictures: the brief of the sample as Chromium shows it, wide and on a phone, in the light and in the dark.
+"""Make docs/pictures: the brief and the live view as Chromium shows them, wide and on a phone, in the light and in the dark.
 
     python scripts/screenshots.py
 
-Nothing is painted by hand and no network is needed: the sample is landed in a folder of its own, `balkanwatch report` writes the
-brief of its fullest week, and the system's Chromium takes the pictures, each below 200 kB.
+Nothing is painted by hand and no network is needed: the sample, dealt out to invented outlets as for docs/queries.md, is landed
+in a folder of its own, `balkanwatch report` writes the brief of its fullest week, `balkanwatch dashboard` serves the live view, and
+the system's Chromium takes the pictures, each below 200 kB.
 """
 
+import os
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from build_terminal import ROOT, printed, sample_only
+from build_docs import sample_warehouse
+from build_terminal import ROOT, printed
 
 PICTURES = ROOT / "docs" / "pictures"
 MAX_BYTES = 200_000
@@ -41,18 +49,56 @@ BRIEF = [
 ]
 
 
+LIVE = [("dashboard-matrix", "Matrix"), ("dashboard-evidence", "Evidence")]  # name, tab
+PORT = 8599
+
+
 def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         desk = Path(folder)
-        sample_only(Path(shutil.copytree(ROOT / "seeds", desk / "seeds")) / "feeds.csv")
-        printed("run", desk)
+        data = sample_warehouse(desk)
         printed(f"report {PERIOD} --out=brief.html", desk)
-        for name, picture in taken((desk / "brief.html").as_uri(), BRIEF):
-            if len(picture) > MAX_BYTES:
-                sys.exit(f"{name}.png has {len(picture):,} bytes, more than {MAX_BYTES:,}.")
-            (PICTURES / f"{name}.png").write_bytes(picture)
-            sys.stdout.write(f"{name}.png  {len(picture):,} bytes\n")
+        pictures = [*taken((desk / "brief.html").as_uri(), BRIEF)]
+        with served(data) as url:
+            pictures += live(url)
+    for name, picture in pictures:
+        if len(picture) > MAX_BYTES:
+            sys.exit(f"{name}.png has {len(picture):,} bytes, more than {MAX_BYTES:,}.")
+        (PICTURES / f"{name}.png").write_bytes(picture)
+        sys.stdout.write(f"{name}.png  {len(picture):,} bytes\n")
+
+
+@contextmanager
+def served(data: Path) -> Iterator[str]:
+    """The address of a dashboard on some data, for as long as the block lasts."""
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "dashboard", "--port", str(PORT), "--data", str(data)]
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, start_new_session=True)
+    try:
+        for _ in range(240):
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{PORT}/_stcore/health", timeout=2):
+                break
+            time.sleep(0.25)
+        yield f"http://127.0.0.1:{PORT}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+
+
+def live(url: str) -> Iterator[tuple[str, bytes]]:
+    """The tabs of the live view, as PNG."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.goto(url)
+        for name, tab in LIVE:
+            page.get_by_role("tab", name=tab).click()
+            page.get_by_test_id("stMetric").first.wait_for()
+            time.sleep(3)  # charts are drawn after the page says it is done
+            yield name, page.screenshot()
+        browser.close()
 
 
 def taken(url: str, shots: list[Shot]) -> Iterator[tuple[str, bytes]]:
