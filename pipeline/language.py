@@ -145,7 +145,8 @@ _WORDS_CYRILLIC = {
     " нет который которая которые"
     " после перед между против также уже еще ещё сегодня вчера завтра заявил заявила сообщил сообщает года год году"
     " со во об россии президент"
-    " правительство министр они она он мы вы я",
+    " правительство министр они она он мы вы я которого которому которой которую которых пока того тому этого этой эти ему ей"
+    " если чтобы когда где лишь только человек человека людей россия москва москвы москве киев киева",
     "uk": "в і та на не що з із зі по до у від це як його її їх але або для же за при був була було були буде є"
     " немає який яка які після перед між проти"
     " також вже ще сьогодні вчора завтра заявив заявила повідомив року рік щодо україни президент уряд міністр вони"
@@ -279,7 +280,7 @@ def _language(text: str, script: str, n_letters: int, counts: list[int]) -> str:
 def _cyrillic(text: str, words: list[str], n: dict[str, int], n_letters: int) -> str:
     south, east = n["south"] + n["hbs"] + n["mk"], n["east"] + n["ru"] + n["uk"] + n["hard"]
     # Russian and Ukrainian have letters of their own in every sentence that is not very short
-    candidates: tuple[str, ...] = _CYRILLIC if n_letters < 25 else ("sr", "mk", "bg")
+    candidates: tuple[str, ...] = _CYRILLIC if n_letters < 60 else ("sr", "mk", "bg")
     if south > east:
         candidates = ("sr", "mk")
         if n["hbs"] != n["mk"] and min(n["hbs"], n["mk"]) == 0:

@@ -2,8 +2,8 @@
 
     python scripts/screenshots.py
 
-Nothing is painted by hand and no network is needed: the sample, dealt out to invented outlets as for docs/queries.md, is landed
-in a folder of its own, `balkanwatch report` writes the brief of its fullest week, `balkanwatch dashboard` serves the live view, and
+No picture is painted by hand and none needs a network: the sample, dealt out to invented outlets as for docs/queries.md, is
+landed in a folder of its own, `balkanwatch report` writes the brief of its fullest week, `balkanwatch dashboard` serves, and
 the system's Chromium takes the pictures, each below 200 kB.
 """
 
