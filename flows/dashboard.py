@@ -286,11 +286,11 @@ def _evidence(st: Any, store: Any, values: dict[str, Any]) -> None:
 
 
 def _sentences(rows: pl.DataFrame) -> Iterator[str]:
-    from pipeline.alerts import bounds
+    from pipeline.text import sentence_bounds
 
     for row in rows.iter_rows(named=True):
         text, start, end = row["text"] or "", row["char_start"], row["char_end"]
-        low, high = bounds(text, start, end)
+        low, high = sentence_bounds(text, start, end, 300)
         quote = f"{html.escape(text[low:start])}<mark>{html.escape(text[start:end])}</mark>{html.escape(text[end:high])}"
         title = html.escape(row["title"] or "(no title)")
         if re.match(r"https?://", row["url"] or ""):

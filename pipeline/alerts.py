@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipeline.schemas import RELATIONS, conform
+from pipeline.text import sentence_bounds
 from pipeline.warehouse import Store
 
 MAX_TRIES = 10
 TOLD = 5  # stories that a message spells out
 QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
-_BREAK = re.compile(r"[.!?…]\s|\n")
 
 # Stories of the last days that meet a rule, and that it has not told of yet, under whatever name.
 _NEW_STORIES = """
@@ -179,26 +179,13 @@ def _story(row: dict[str, Any]) -> str:
         lines.append(row["url"])
     for span in (row["evidence"] or [])[:1]:
         text = row[span["field"]] or ""
-        lines.append(f"> {_line(sentence(text, span['char_start'], span['char_end']))}")
+        low, high = sentence_bounds(text, span["char_start"], span["char_end"], 300)
+        lines.append(f"> {_line(text[low:high])}")
     return "\n".join(lines)
 
 
 def _line(text: str | None) -> str:
     return " ".join((text or "").split())
-
-
-def sentence(text: str, start: int, end: int) -> str:
-    """The sentence of `text` around a span (code points)."""
-    low, high = bounds(text, start, end)
-    return text[low:high].strip()
-
-
-def bounds(text: str, start: int, end: int, most: int = 300) -> tuple[int, int]:
-    """Where the sentence around a span begins and ends (code points), at most `most` characters on either side of it."""
-    before = [found.end() for found in _BREAK.finditer(text, max(start - most, 0), start)]
-    after = _BREAK.search(text, end, end + most)
-    low = before[-1] if before else max(start - most, 0)
-    return low, after.start() + 1 if after else min(end + most, len(text))
 
 
 # -- the outbox -------------------------------------------------------------------------------------------------------

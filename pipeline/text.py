@@ -6,6 +6,7 @@ go, Cyrillic and Greek keep letters of their own, everything that is neither let
 
 import functools
 import hashlib
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -176,6 +177,18 @@ def latin_letters(texts: Sequence[str]) -> tuple[Codes, Indexes]:
     letters = np.repeat(letters, widths)
     letters[twos + 1 + shifts[np.searchsorted(odd, twos)]] = second[codes[twos]]
     return letters, ends + shifts[np.searchsorted(odd, ends)]
+
+
+# where one sentence ends and the next begins, for showing; the tagger has rules of its own
+_BREAK = re.compile(r"(?<=[.!?…])[”“\"»)]*\s+(?=[„“\"«(]?[^\W\d_a-zčćžšđëçа-яѓќљњџѕјђћ])|\s*\n+\s*")
+
+
+def sentence_bounds(text: str, start: int, end: int, most: int = 2_000) -> tuple[int, int]:
+    """Where the sentence around a span begins and ends (code points), at most `most` characters on either side of it."""
+    low, high = max(0, start - most), min(len(text), end + most)
+    left = max((found.end() for found in _BREAK.finditer(text, low, start + 1) if found.end() <= start), default=low)
+    right = _BREAK.search(text, end)
+    return left, min(high, right.start()) if right else high
 
 
 def digest(*parts: str) -> str:

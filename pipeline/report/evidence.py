@@ -1,17 +1,16 @@
 """The sentences behind a number: up to five articles of a cell, and in each the sentence that speaks for it, with its spans."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
 import polars as pl
 
+from pipeline.text import sentence_bounds
 from pipeline.warehouse import Store
 
 PER_BLOCK = 5
 MAX_CHARS = 300  # of a sentence; a longer one is cut round its spans
-_BREAK = re.compile(r"(?<=[.!?…])[”“\"»)]*\s+(?=[„“\"«(]?[^\W\d_a-zčćžšđëçа-яѓќљњџѕјђћ])|\s*\n+\s*")
 
 
 class Key(NamedTuple):
@@ -163,13 +162,13 @@ def _sentence(row: dict[str, Any], spans: list[_Span]) -> Sentence:
     for name in ("body", "title"):
         text = row[name] or ""
         for span in (one for one in spans if one.field == name and one.end <= len(text)):
-            start, end = _bounds(text, span.start, span.end)
+            start, end = sentence_bounds(text, span.start, span.end)
             n = len({one.of for one in spans if one.field == name and start <= one.start and one.end <= end})
             if best is None or n > best[0]:
                 best = (n, name, start, end)
     if best is None:  # nothing marked: what the article opens with
         name = "title" if row["title"] else "body"
-        start, end = _bounds(row[name] or "", 0, 0)
+        start, end = sentence_bounds(row[name] or "", 0, 0)
     else:
         _, name, start, end = best
     marks = sorted({(one.start, one.end) for one in spans if one.field == name and start <= one.start and one.end <= end})
@@ -177,13 +176,6 @@ def _sentence(row: dict[str, Any], spans: list[_Span]) -> Sentence:
     return Sentence(
         row["article_id"], row["outlet"], row["side"], row["day"], row["url"], row["lang"], row["script"], pieces
     )  # fmt: skip
-
-
-def _bounds(text: str, start: int, end: int) -> tuple[int, int]:
-    """First and last character of the sentence round a span; a title is one sentence."""
-    left = max((m.end() for m in _BREAK.finditer(text, max(0, start - 2_000), start + 1) if m.end() <= start), default=None)
-    right = _BREAK.search(text, end)
-    return (max(0, start - 2_000) if left is None else left), (min(len(text), end + 2_000) if right is None else right.start())
 
 
 def _pieces(text: str, start: int, end: int, marks: list[tuple[int, int]]) -> Iterator[tuple[str, bool]]:
