@@ -172,7 +172,7 @@ def serve(
     max_seconds: Annotated[float, typer.Option(help="Time budget of one run.", min=5)] = 480,
     data: Data = None,
 ) -> None:
-    """Run the monitor on a schedule, on a local Prefect server that is started if none answers."""
+    """Run every flow on its schedule (monitor, briefs, health check, retag); starts a Prefect server if none answers."""
     settings = _settings(data, cron=cron)
     _prefect_home(settings.data)
     from flows import serving
@@ -316,4 +316,10 @@ def seeds_why(
     out.print(explain.why(tagger, text, language.normalise_lang(lang) if lang else None))
 
 
+PANELS = {
+    "Run": "run serve status feeds alerts", "Ask": "query sql shell search report dashboard diff",
+    "Hand on": "export dataset sample judge", "Dictionaries": "seeds retag",
+    "Texts without a database": "tag stories extract", "Archives and keeping": "import backfill backup restore forget",
+}  # fmt: skip
 console.give_data(app)
+console.sort_into(app, {name: panel for panel, names in PANELS.items() for name in names.split()})

@@ -30,6 +30,18 @@ def give_data(app: typer.Typer) -> None:
             command.callback = _with_data(command.callback)
 
 
+def sort_into(app: typer.Typer, panels: dict[str, str]) -> None:
+    """Show every command (name: panel) under a heading of `--help`."""
+    for group in app.registered_groups:
+        if isinstance(group.name, str):
+            group.rich_help_panel = panels.get(group.name, "Commands")
+        elif group.typer_instance is not None:
+            sort_into(group.typer_instance, panels)
+    for command in app.registered_commands:
+        name = command.name or (command.callback.__name__ if command.callback else "")
+        command.rich_help_panel = panels.get(name, "Commands")
+
+
 def _with_data(callback: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(callback)
     def wrapped(*args: Any, data: Path | None = None, **kwargs: Any) -> Any:
