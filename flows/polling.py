@@ -37,10 +37,12 @@ def poll(run: "Run") -> None:
         due = recorded if recorded.height else due
         if not due.height or (deadline and run.left() <= 0):
             return
-        batches = list(by_host(due, run.settings.feed_batch))
+        n_unread = due["body_hash"].null_count()  # most others will say that nothing has changed
+        size = run.settings.feed_batch * (1 if n_unread > due.height / 2 else 2)  # then larger batches need no more memory
+        batches = list(by_host(due, size))
         requests = [[_feed_request(row) for row in batch.iter_rows(named=True)] for batch in batches]
         run.report(f"polling {due.height} feeds")
-        run.readers.expect(due["body_hash"].null_count() * FEED_S)  # most others will say that nothing has changed
+        run.readers.expect(n_unread * FEED_S)
         policy = dataclasses.replace(run.policy, deadline=deadline)
         fetched = run.fetch(requests, policy, run.robots, run.spool)
         for number, stem, readings in read_ahead(fetched, batches, functools.partial(_read_feeds, run)):

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+os.environ["COLUMNS"] = "200"  # tables are as wide whichever test imports the command line first
+
 import polars as pl
 import pytest
 

@@ -45,7 +45,8 @@ def clean_title(raw: str) -> str:
 
 def clean_body(raw: str) -> str:
     """Text from HTML (or from text), one paragraph a line, at most MAX_BODY characters."""
-    return _APPEARED.sub("", _text(raw[: 20 * MAX_BODY]))[:MAX_BODY].rstrip()
+    text = _text(raw[: 20 * MAX_BODY])
+    return (_APPEARED.sub("", text) if "The post " in text else text)[:MAX_BODY].rstrip()
 
 
 # tags without a bracket in their attributes; markup of nothing else needs no parser
@@ -102,6 +103,7 @@ def article_id(url: str | None, feed_id: str, guid: str | None, content: str) ->
     return digest("guid", feed_id, guid) if guid else digest("content", feed_id, _comparable(content))
 
 
+_DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\b\d[\d ]{0,12}(?<! )(?!\w)")
 _COUNTED = (
     r"(?:komentar\w*|koment\w{0,3}|pregled(?:a|i)|prikaz(?:a|i)|citanja|deljenja|dijeljenja|podela|lajkova|views?|comments?|shares?"
@@ -131,4 +133,5 @@ def _comparable(text: str) -> str:
 def content_hash(title: str, body: str) -> str:
     """What decides whether an article has changed. Case, diacritics, punctuation and spacing do not count, nor do
     numbers next to a counter word (`15 komentara`, `views: 321`, `5 minutes ago`); any other number does."""
-    return digest(*(_NUMBER.sub(_uncounted, _comparable(part)) for part in (title, body)))
+    parts = (_comparable(part) for part in (title, body))
+    return digest(*(_NUMBER.sub(_uncounted, part) if _DIGIT.search(part) else part for part in parts))

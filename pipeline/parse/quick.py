@@ -7,6 +7,7 @@ import contextlib
 import html
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 
 from lxml import etree
 
@@ -48,6 +49,12 @@ _WINDOWS = {n: text for n in range(0x80, 0xA0) if (text := bytes([n]).decode("cp
 
 
 _CONTROL = re.compile("[\x80-\x9f]")
+_RFC822 = re.compile(  # a date as nearly every RSS feed writes it; the many other ways are for `dates`
+    r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) ((?:19|20)\d\d)"
+    r" ([01]\d|2[0-3]):([0-5]\d):([0-5]\d) (?:GMT|([+-])(0\d|1[0-4])([0-5]\d))",
+    re.ASCII,
+)
+_MONTHS = {name: n for n, name in enumerate(re.findall(r"\w+", "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"), start=1)}
 
 
 class _StrangeError(Exception):
@@ -169,7 +176,8 @@ def _entry(item: "etree._Element", url: str, is_atom: bool) -> RawEntry:
             original = _text(element)
         elif field in _STRANGE or (len(element) and field != "source" and not field.startswith("media:")):
             raise _StrangeError
-    if not title and next(item.iter(*_MEDIA_TITLES), None) is not None:
+    is_unsure = not title or item.find("{*}source") is not None  # what feedparser then makes of a media title
+    if is_unsure and next(item.iter(*_MEDIA_TITLES), None) is not None:
         raise _StrangeError
     return RawEntry(
         guid=cut(guid) or None,
@@ -178,10 +186,23 @@ def _entry(item: "etree._Element", url: str, is_atom: bool) -> RawEntry:
         content_html=max(summaries + contents, key=len)[:MAX_CONTENT],
         summary_html=next((text for text in summaries + contents if text), "")[:MAX_CONTENT],
         author=cut(", ".join(dict.fromkeys(name for name in authors if name))) or None,
-        published=dates.parse(at["published"]) or dates.parse(at["created"]),
-        updated=dates.parse(at["updated"]),
+        published=_date(at["published"]) or _date(at["created"]),
+        updated=_date(at["updated"]),
         tags=tuple(cut(tag) for tag in dict.fromkeys(tags))[:MAX_TAGS],
     )
+
+
+def _date(text: str) -> datetime | None:
+    """As `dates.parse`, the usual form without its search."""
+    if not text or not (match := _RFC822.fullmatch(text)):
+        return dates.parse(text) if text else None
+    day, month, year, hour, minute, second, sign, hours, minutes = match.groups()
+    offset = timedelta(hours=int(hours), minutes=int(minutes)) if sign else timedelta()
+    try:
+        zone = timezone(-offset if sign == "-" else offset)
+        return datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=zone)
+    except ValueError:  # the 31st of February
+        return None
 
 
 def _inside(item: "etree._Element") -> Iterator[tuple[str, "etree._Element"]]:

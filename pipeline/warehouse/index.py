@@ -40,11 +40,14 @@ class Filter(NamedTuple):
 # -- keeping ----------------------------------------------------------------------------------------------------------
 
 
-def add(store: "Store", documents: pl.DataFrame) -> None:
-    """Index articles (article_id, version, title, body), each in place of what was indexed of it; in the caller's transaction."""
+def add(store: "Store", documents: pl.DataFrame, known: pl.DataFrame | None = None) -> None:
+    """Index articles (article_id, version, title, body), each in place of what was indexed of it; in the caller's transaction.
+
+    `known`: the articles (article_id) that may be indexed already (None: perhaps all).
+    """
     if not documents.height:
         return
-    store.delete("search_document", documents.select("article_id"))
+    store.delete("search_document", (documents if known is None else known).select("article_id"))
     last = store.read("select max(last_doc) as doc, max(segment_no) as segment, count(*) as n from search_segment").row(
         0, named=True
     )
@@ -264,10 +267,16 @@ def _conditions(where: Filter, values: dict[str, Any]) -> list[str]:
 def _texts(store: "Store", ids: pl.DataFrame) -> pl.DataFrame:
     return store.read(
         """
-        select a.article_id, a.published_day, a.outlet, a.lang, a.url, v.title, v.body
-        from (select * from article semi join batch_ids using (article_id)) a
-        join (select * from article_version semi join batch_ids using (article_id)) v
-            on v.article_id = a.article_id and v.version = a.version
+        with place as (
+            select a.article_id, a.published_day, a.outlet, a.lang, a.url, v.rowid as row_id
+            from article a
+            join article_version v on v.article_id = a.article_id and v.version = a.version
+            semi join batch_ids b on b.article_id = a.article_id
+        ),
+        words as (select rowid as row_id, title, body from article_version where rowid in (select row_id from place))
+        select p.* exclude (row_id), w.title, w.body
+        from place p
+        join words w using (row_id)
         """,
         batch_ids=ids.select("article_id"),
     )

@@ -127,7 +127,9 @@ def known_for_entries(store: Store, entries: pl.DataFrame) -> Known:
     keys = entries.select("feed_id", "guid", "url", "article_id")
     urls = store.read("select distinct u.* from article_url u join batch_keys k on u.url = k.url", batch_keys=keys)
     ids = pl.concat([keys.select("article_id"), urls.select("article_id")]).unique()
-    seen = store.read("from entry semi join batch_keys using (guid)", batch_keys=keys)  # faster than with both columns
+    seen = store.read(  # faster than with both columns, and than reading all columns along
+        "from entry where rowid in (select e.rowid from entry e semi join batch_keys using (guid))", batch_keys=keys
+    )
     return _known(store, ids, urls, seen.join(keys, on=["feed_id", "guid"], how="semi"))
 
 
@@ -161,9 +163,11 @@ def _known(store: Store, ids: pl.DataFrame, urls: pl.DataFrame, entries: pl.Data
 
 def land(store: Store, changes: Changes, tagged: Tagged, tagged_by: str, now: datetime) -> None:
     """Write the changes of one batch with their tags and stories."""
+    is_all_new = changes.n_new == changes.articles.height  # as of most batches of feeds, said by who looked them up
     changes = tombstones.spared(store, changes)
     ids = pl.concat([changes.articles.select("article_id"), changes.entries.select("article_id")]).unique()
-    old = store.read("select article_id, published_day from article semi join batch_ids using (article_id)", batch_ids=ids)
+    sought = ids.join(changes.articles, on="article_id", how="anti") if is_all_new else ids
+    old = store.read("select article_id, published_day from article semi join batch_ids using (article_id)", batch_ids=sought)
     known = old.select("article_id")  # most articles are new: looking for what they replace would cost more than writing them
     store.delete("entry", changes.entries.join(known, on="article_id", how="semi").select("feed_id", "guid"))
     store.append("entry", changes.entries)
@@ -181,7 +185,7 @@ def land(store: Store, changes: Changes, tagged: Tagged, tagged_by: str, now: da
     store.append("article_version", changes.versions)
     write_tags(store, known, tombstones.spared_tags(tagged, changes))
     update_stories(store, ids, now, changes.documents(), known)
-    index.add(store, changes.documents())
+    index.add(store, changes.documents(), known)
 
 
 def write_tags(store: Store, ids: pl.DataFrame, tagged: Tagged) -> None:
@@ -206,12 +210,18 @@ def set_page_state(store: Store, rows: pl.DataFrame) -> None:
 
 def texts(store: Store, ids: pl.DataFrame) -> pl.DataFrame:
     """The current title and body of some articles: article_id, version, title, body, lang, published_at."""
-    return store.read(
+    return store.read(  # first where they stand: of a long archive no other texts are then read
         """
-        select a.article_id, a.version, v.title, v.body, a.lang, a.published_at
-        from article a
-        join article_version v on v.article_id = a.article_id and v.version = a.version
-        semi join batch_ids b on b.article_id = a.article_id
+        with place as (
+            select a.article_id, a.version, a.lang, a.published_at, v.rowid as row_id
+            from article a
+            join article_version v on v.article_id = a.article_id and v.version = a.version
+            semi join batch_ids b on b.article_id = a.article_id
+        ),
+        words as (select rowid as row_id, title, body from article_version where rowid in (select row_id from place))
+        select p.article_id, p.version, w.title, w.body, p.lang, p.published_at
+        from place p
+        join words w using (row_id)
         """,
         batch_ids=ids,
     )
@@ -272,7 +282,7 @@ def update_stories(
     marts.touch_articles(store, before.select("article_id"))
     old = before.select("story_id").unique()
     store.delete("story", old)
-    _write_stories(store, rows)
+    _write_stories(store, rows, touched.join(documents, on="article_id")["published_at"])
     moved = before.join(rows.select("article_id", pl.col("story_id").alias("now_in")), on="article_id")
     gone = moved.join(rows.select("story_id").unique(), on="story_id", how="anti")
     gone = gone.filter(pl.col("article_id") == pl.col("story_id"))
@@ -325,18 +335,22 @@ def _neighbours(store: Store, new: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _write_stories(store: Store, members: pl.DataFrame) -> None:
-    """The rows of relation story for all members (article_id, story_id) of some stories."""
-    store.run(
-        """
-        insert into story by name
+def _write_stories(store: Store, members: pl.DataFrame, at: pl.Series | None = None) -> None:
+    """The rows of relation story for all members (article_id, story_id) of some stories; `at`: when these were published."""
+    is_dated = at is not None and len(at) and not at.null_count()
+    period = "where a.published_at between $first and $last" if is_dated else ""  # spares the rest of the archive
+    found = store.read(
+        f"""
         select s.story_id, s.story_id as lead_article_id, min(a.published_at) as first_at, max(a.published_at) as last_at,
             count(*)::integer as n_articles, count(distinct a.outlet)::integer as n_outlets,
             count(distinct coalesce(nullif(f.owner, 'unknown'), a.outlet))::integer as n_owners
-        from batch_ s
+        from batch_ids s
         join article a using (article_id)
         left join feed f using (feed_id)
+        {period}
         group by s.story_id
         """,
-        members.select("article_id", "story_id"),
+        batch_ids=members.select("article_id", "story_id"),
+        **({"first": at.min(), "last": at.max()} if is_dated and at is not None else {}),
     )
+    store.append("story", found)

@@ -60,13 +60,20 @@ def recount(store: "Store") -> int:
 
 def _carriers(store: "Store", articles: pl.DataFrame) -> pl.DataFrame:
     """Which feeds carried the articles: article_id, feed_id."""
+    # nobody carries what was not seen yet; two days, should a clock be set back. A long archive is not searched for new articles
+    first = store.read(
+        "select min(first_seen_at) - interval 2 days as at from article where published_day between $first and $last",
+        first=articles["day"].min(),
+        last=articles["day"].max(),
+    )
     return store.read(
         """
         select article_id, feed_id from batch_articles
         union
-        select article_id, feed_id from sighting semi join batch_articles using (article_id)
+        select article_id, feed_id from sighting semi join batch_articles using (article_id) where first_seen_at >= $at
         """,
         batch_articles=articles.select("article_id", "feed_id"),
+        at=first["at"][0],
     )
 
 

@@ -199,6 +199,7 @@ def _lock_down(connection: duckdb.DuckDBPyConnection) -> None:
         row = connection.execute("select current_setting('lock_configuration')").fetchone()
         if row and row[0]:
             return
+        connection.execute("set enable_progress_bar = false")  # it would write into an answer on standard output
         connection.execute("set global TimeZone = 'UTC'")
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")

@@ -6,26 +6,31 @@
 -- $until = newest: last day of the period (YYYY-MM-DD), or newest for the newest published day
 -- $limit = 100: rows at most
 -- example: --first=RS --second=XK
-with chosen as (
+with recent as (
     select
         s.article_id,
         s.published_day,
         s.side,
         s.story_id
     from article_side as s
+    where s.published_day between $until::date - $days::integer + 1 and $until::date
+),
+
+named as (
+    select m.article_id
+    from mention as m
     where
-        s.published_day between $until::date - $days::integer + 1 and $until::date
-        and s.article_id in (
-            select m.article_id
-            from mention as m
-            where $first in (m.country_code, m.entity_id)
-        )
-        and s.article_id in (
-            select m.article_id
-            from mention as m
-            where $second in (m.country_code, m.entity_id)
-        )
-    order by s.published_day desc, s.article_id
+        (m.country_code in ($first, $second) or m.entity_id in ($first, $second))
+        and m.article_id in (select r.article_id from recent as r)
+    group by m.article_id
+    having bool_or($first in (m.country_code, m.entity_id)) and bool_or($second in (m.country_code, m.entity_id))
+),
+
+chosen as (
+    select r.*
+    from recent as r
+    where r.article_id in (select n.article_id from named as n)
+    order by r.published_day desc, r.article_id
     limit $limit::integer
 )
 

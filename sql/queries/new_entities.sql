@@ -21,18 +21,37 @@ with recent as (
     group by m.entity_id
 ),
 
-earlier as (
-    select distinct m.entity_id
+-- whoever is named nowhere but since then is new: counting all mentions needs no dates of all articles
+since as (
+    select article_id
+    from article
+    where published_day > $until::date - $days::integer or published_day is null
+),
+
+named_since as (
+    select
+        m.entity_id,
+        count(*) as n_mentions
     from mention as m
-    inner join article as a on m.article_id = a.article_id
-    where a.published_day <= $until::date - $days::integer and m.entity_id is not null
+    where m.article_id in (select s.article_id from since as s) and m.entity_id in (select r.entity_id from recent as r)
+    group by m.entity_id
+),
+
+named_ever as (
+    select
+        m.entity_id,
+        count(*) as n_mentions
+    from mention as m
+    where m.entity_id in (select r.entity_id from recent as r)
+    group by m.entity_id
 ),
 
 fresh as (
-    select *
-    from recent
-    where entity_id not in (select e.entity_id from earlier as e)
-    order by n_stories desc, first_day, entity_id
+    select r.*
+    from recent as r
+    inner join named_since as s on r.entity_id = s.entity_id
+    inner join named_ever as e on r.entity_id = e.entity_id and s.n_mentions = e.n_mentions
+    order by r.n_stories desc, r.first_day, r.entity_id
     limit $limit::integer
 )
 

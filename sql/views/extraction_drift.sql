@@ -11,17 +11,12 @@ pending as (
     where page_state = 'waiting' and article_id is not null
 ),
 
-body as (
+chosen as (
     select
         a.outlet,
         date_trunc('week', a.published_day)::date as week,
-        length(v.body) as n_chars,
-        hash(v.body) as text_hash,
-        case
-            when a.body_source = 'headline' then true
-            when strlen(v.body) > 1000 then false -- trimming long texts is slow, and no title is that long
-            else coalesce(trim(v.body), '') in ('', trim(v.title))
-        end as is_empty
+        a.body_source,
+        v.rowid as row_id
     from article as a
     inner join article_version as v on a.article_id = v.article_id and a.version = v.version
     cross join newest as n
@@ -30,6 +25,21 @@ body as (
         and a.body_source not in ('removed', 'import')
         and not (a.body_source = 'headline' and starts_with(a.feed_id, 'import:')) -- nothing was extracted here
         and a.article_id not in (select article_id from pending)
+),
+
+body as (
+    select
+        c.outlet,
+        c.week,
+        length(v.body) as n_chars,
+        hash(v.body) as text_hash,
+        case
+            when c.body_source = 'headline' then true
+            when strlen(v.body) > 1000 then false -- trimming long texts is slow, and no title is that long
+            else coalesce(trim(v.body), '') in ('', trim(v.title))
+        end as is_empty
+    from article_version as v
+    inner join chosen as c on v.rowid = c.row_id -- by their place, only the stretch of the file with the last texts is read
 ),
 
 lengths as (

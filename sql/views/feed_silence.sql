@@ -5,16 +5,29 @@ with newest as (
     from article
 ),
 
+recent as (
+    select
+        a.article_id,
+        a.feed_id,
+        a.published_day
+    from article as a
+    cross join newest as n
+    where a.published_day > n.day - 365
+),
+
 carrier as (
     select
-        article_id,
-        feed_id
-    from sighting
+        s.article_id,
+        s.feed_id,
+        r.published_day
+    from sighting as s
+    inner join recent as r on s.article_id = r.article_id
     union
     select
         article_id,
-        feed_id
-    from article
+        feed_id,
+        published_day
+    from recent
 ),
 
 carried as (
@@ -22,14 +35,12 @@ carried as (
         f.outlet,
         f.feed_id,
         f.kind,
-        a.article_id,
-        a.published_day
+        c.article_id,
+        c.published_day
     from feed as f
     inner join carrier as c on f.feed_id = c.feed_id
-    inner join article as a on c.article_id = a.article_id
-    cross join newest as n
     left join feed_state as s on f.feed_id = s.feed_id
-    where f.is_active and s.retired_at is null and a.published_day > n.day - 365
+    where f.is_active and s.retired_at is null
 ),
 
 active_day as (
