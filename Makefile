@@ -30,6 +30,7 @@ docs: .venv/installed-dev  ## generate docs/tables.md and docs/queries.md
 
 screenshots: .venv/installed-dev  ## take docs/pictures anew; needs the system's chromium
 	$(BIN)/python scripts/screenshots.py
+	$(BIN)/python scripts/build_terminal.py
 
 lock:  ## compile the lock files; needs uv
 	uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --generate-hashes requirements.in -o requirements.txt
