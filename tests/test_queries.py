@@ -533,6 +533,7 @@ def test_the_shell_at_a_terminal(data: Path, tmp_path: Path) -> None:
             assert re.search(r"41\W+two", _until(mine, "balkanwatch> ", "┘"))
             os.write(mine, b"select forgotten\n")
             _until(mine, "...> ")
+            time.sleep(0.5)  # readline shows its prompt a moment before it listens for Ctrl-C
             os.write(mine, b"\x03")
             _until(mine, "balkanwatch> ")
             os.write(mine, b"select nothing from nowhere;\n")
