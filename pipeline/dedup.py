@@ -42,7 +42,6 @@ CUT_CONTAINMENT = 0.97  # so much of a cut copy stands in the whole,
 CUT_SHINGLES = 50  # which is a judgement on no less than this,
 CUT_LENGTH = 0.5  # and no less than this share of the whole is left
 
-SIGNATURE_VERSION = f"1-{rensa.RMinHash.ALGORITHM_VERSION}"  # signatures of another version can not be compared
 SIGNATURE = pl.Schema(
     {
         "article_id": pl.String(),

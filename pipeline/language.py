@@ -63,7 +63,6 @@ _GROUPS = {
     "hbs": "ђћЂЋ", "mk": "ѓќѕЃЌЅ", "south": "јљњџЈЉЊЏ", "ru": "ыэёЫЭЁ", "uk": "іїєґІЇЄҐ", "hard": "ъЪ",
     "east": "йяющьЙЯЮЩЬ",
 }  # fmt: skip
-_OFFSET = len(_SCRIPTS) + 1
 
 
 @functools.cache

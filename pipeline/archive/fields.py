@@ -9,8 +9,6 @@ from typing import Any
 from pipeline import language
 from pipeline.parse import dates
 
-MAX_YEAR = 2200
-
 # Names seen in the exports of news-please, Media Cloud, GDELT, CC-NEWS sets and scrapers, without case and signs; the first that
 # a file has is taken. `text` may hold HTML; `html` is a whole page.
 _NAMES = {

@@ -14,9 +14,6 @@ from pipeline.versions import Changes, Known, published
 from pipeline.warehouse import archives, index, marts, tombstones
 from pipeline.warehouse.store import Store
 
-DIM_TABLES = ("feed", "country", "actor", "role", "topic", "side")
-
-
 # -- seeds as tables --------------------------------------------------------------------------------------------------
 
 
