@@ -96,6 +96,8 @@ class Catalogue:
 
     def complete(self, given: Mapping[str, str | None]) -> Row:
         """A full row from what is given; what is not given is what most feeds of its country have, or says that it is unknown."""
+        more = [column for column in seeds.OPTIONAL["feeds"] if given.get(column) and column not in self.columns]
+        self.columns = [*self.columns, *more]
         row = {column: _cell(given.get(column) or "") for column in self.columns}
         for column, default in USUAL.items():
             row[column] = row[column] or self._usual.get((row["country_code"], column), default)

@@ -81,6 +81,9 @@ def add(
     lang: Lang = None,
     time_zone: Annotated[str | None, typer.Option(help="Of dates without a zone.")] = None,
     kind: Annotated[str | None, typer.Option(help="rss (any feed) or sitemap.", show_default="rss")] = None,
+    pause: Annotated[
+        float | None, typer.Option(min=0.1, max=600, help="Seconds between two requests to its host.", show_default="the setting")
+    ] = None,
     feed_id: Annotated[str | None, typer.Option("--id", help="Its key.", show_default="country and domain")] = None,
     note: Annotated[str | None, typer.Option(help="A remark.")] = None,
     source: Annotated[str | None, typer.Option(help="Where the facts are from.", show_default="unchecked")] = None,
@@ -96,6 +99,7 @@ def add(
     row = catalogue.complete({
         "feed_id": feed_id, "url": address, "outlet": outlet, "owner": owner, "side": side, "alignment": alignment,
         "country_code": _code(country), "lang": lang, "time_zone": time_zone, "kind": kind, "note": note, "source": source,
+        "pause_s": None if pause is None else f"{pause:g}",
     })  # fmt: skip
     catalogue.append(row)
     catalogue.write()

@@ -11,6 +11,7 @@ replaced and the other documents are read. Few small documents are read in this 
 import collections
 import contextlib
 import dataclasses
+import gc
 import os
 import queue
 import signal
@@ -271,6 +272,8 @@ def serve(fds: list[int]) -> None:
     """The main loop of a reading process and, for each further descriptor, of a copy of it."""
     language.languages(["Nešto teksta za početak."])  # loads its tables, which the copies then share
     normalise.registered_domain("https://a.example/")
+    gc.collect()
+    gc.freeze()  # else the first collection of each copy would write to all of that memory
     mine = next((fd for fd in fds[1:] if os.fork() == 0), fds[0])
     for fd in fds:
         if fd != mine:

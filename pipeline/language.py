@@ -4,11 +4,16 @@ Letters that only one language has decide first (ђ and ћ are never Macedonian)
 the languages of the script. By itself it takes Serbian Cyrillic for Macedonian and hbs headlines for Slovene.
 """
 
+import contextlib
 import copy
 import functools
+import importlib.metadata
 import math
 import re
+import shutil
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
 SAMPLE = 600  # characters whose letters and words are looked at; later ones change nothing
-GUESSED = 300  # characters that py3langid reads, one by one in Python
+GUESSED = 200  # characters that py3langid reads, one by one in Python
 UNKNOWN = "und"
 NO_SCRIPT = "Zyyy"
 
@@ -185,22 +190,38 @@ _SIGNS: dict[str, tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-def _signs(words: list[str], lang: str) -> int:
+def _words(text: str) -> list[str]:
+    words: list[str] = []
+    for token in text.split():
+        if token.isalpha():  # most are
+            words.append(token)
+        else:
+            words += _WORD.findall(token)
+    return words
+
+
+def _is_sign(word: str, lang: str) -> bool:
     small, endings, letters = _SIGNS[lang]
-    text = " ".join(words)
-    telling = tuple(part for part in letters if part in text)  # mostly none
-    return sum(
-        word in small or (len(word) > 4 and word.endswith(endings)) or any(part in word[:-1] for part in telling)
-        for word in words
-    )
+    return word in small or (len(word) > 4 and word.endswith(endings)) or any(part in word[:-1] for part in letters)
+
+
+@functools.lru_cache(maxsize=20_000)  # news has few words, and uses them often
+def _leaning_latin(word: str) -> int:
+    return _is_sign(word, "hbs") - _is_sign(word, "sl")
+
+
+@functools.lru_cache(maxsize=20_000)
+def _leaning_cyrillic(word: str) -> int:
+    return _is_sign(word, "sr") - _is_sign(word, "mk")
 
 
 def _votes(words: list[str], script: str) -> dict[str, float]:
     table = _VOTES[script]
     votes: dict[str, float] = {}
     for word in words:
-        for lang, weight in table.get(word, ()):
-            votes[lang] = votes.get(lang, 0.0) + weight
+        if word in table:
+            for lang, weight in table[word]:
+                votes[lang] = votes.get(lang, 0.0) + weight
     return votes
 
 
@@ -222,14 +243,50 @@ _PRIOR = {"hbs": 0.1, "mk": 0.6, "sq": 0.5, "sl": 0.0, "en": 0.6, "bg": -0.3, "r
 
 @functools.cache
 def _identifier(langs: tuple[str, ...]) -> "LanguageIdentifier":
-    """py3langid for some languages; loaded at first use, for it costs a tenth of a second."""
+    """py3langid for some languages; loaded at first use."""
     if langs:
         identifier = copy.copy(_identifier(()))
         identifier.set_languages(langs)
         return identifier
+    folder = Path(__file__).parent / "__pycache__" / f"py3langid-{importlib.metadata.version('py3langid')}"
+    if not folder.exists():
+        with contextlib.suppress(OSError):  # nothing can be written there, or another process was faster
+            _unpack(folder)
+    if not folder.exists():
+        return _packed()  # that only costs half a second, and memory in each process
+    from py3langid.langid import LanguageIdentifier
+
+    array = {path.stem: np.load(path, mmap_mode="r") for path in folder.glob("*.npy")}
+    return LanguageIdentifier(
+        array["ptc"], array["pc"], array["classes"].tolist(), memoryview(array["nextmove"]), memoryview(array["output"]),
+        norm_probs=True, tk_row=array["row"].tolist(),
+    )  # fmt: skip
+
+
+def _packed() -> "LanguageIdentifier":
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+def _unpack(folder: Path) -> None:
+    """Write the model, for the languages that are asked for, as plain arrays which processes share as they lie on disk."""
+    model = _packed()
+    model.set_languages({*_LATIN, *_CYRILLIC})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for old in folder.parent.glob("py3langid-*"):
+        shutil.rmtree(old, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        made = Path(scratch) / "made"
+        made.mkdir()
+        arrays = {
+            "ptc": model.nb_ptc.astype(np.float32), "pc": model.nb_pc, "classes": np.array(model.nb_classes),
+            "nextmove": np.asarray(model.tk_nextmove), "row": np.asarray(model.tk_row),
+            "output": np.asarray(model.tk_output, np.int32),
+        }  # fmt: skip
+        for name, array in arrays.items():
+            np.save(made / f"{name}.npy", array)
+        made.replace(folder)
 
 
 def _evidence(text: str, langs: tuple[str, ...], votes: dict[str, float]) -> tuple[dict[str, float], float]:
@@ -271,7 +328,7 @@ def _language(text: str, script: str, n_letters: int, counts: list[int]) -> str:
         return UNKNOWN
     if script not in _VOTES:
         return _ONE_LANGUAGE.get(script) or {"Arab": "ar", "Hani": "zh"}.get(script, UNKNOWN)
-    words = _WORD.findall(text.lower())
+    words = _words(text.lower())
     groups = dict(zip(_GROUPS, counts[1:], strict=True))
     return _cyrillic(text, words, groups, n_letters) if script == "Cyrl" else _latin(text, words)
 
@@ -296,7 +353,7 @@ def _cyrillic(text: str, words: list[str], n: dict[str, int], n_letters: int) ->
         return clear
     evidence, _ = _evidence(text, candidates, votes)
     if "sr" in candidates:
-        signs = _signs(words, "sr") - _signs(words, "mk")
+        signs = sum(map(_leaning_cyrillic, words))
         evidence["mk" if signs > 0 else "hbs"] -= 0.7 * abs(signs)
         evidence["hbs"] += 0.7  # Serbian taken for Macedonian is the worse mistake
     return max(evidence, key=evidence.__getitem__)
@@ -309,7 +366,7 @@ def _latin(text: str, words: list[str]) -> str:
     evidence, share = _evidence(text, _LATIN, votes)
     lang, signs = max(evidence, key=evidence.__getitem__), 0
     if lang in {"hbs", "sl"}:
-        signs = _signs(words, "hbs") - _signs(words, "sl")
+        signs = sum(map(_leaning_latin, words))
         evidence["sl" if signs > 0 else "hbs"] -= 0.7 * abs(signs)
         lang = max(evidence, key=evidence.__getitem__)
     enough = 0.6 if len(words) < 3 else 0.4 if len(words) < 5 and lang not in _WORDS_LATIN else 0.2

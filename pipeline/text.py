@@ -100,7 +100,14 @@ def _unfold_table() -> npt.NDArray[np.uint32]:
 
 def fold(text: str) -> str:
     """Lower case, no diacritics, every other sign a space; as long as the text itself, and idempotent."""
-    return unfold(fold_bytes(text))
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return _folded_table().take(codes, mode="clip").tobytes().decode("utf-32-le", "surrogatepass")
+
+
+@functools.cache
+def _folded_table() -> Codes:
+    """For each code point of the basic plane, and for all others, the character that its folded byte stands for."""
+    return _unfold_table()[fold_table()]
 
 
 def unfold(folded: bytes) -> str:

@@ -55,6 +55,13 @@ def test_an_added_feed_is_as_its_country_and_in_its_place(prepare: Prepare) -> N
     assert {path.name for path in known.seeds.iterdir() if path.name.startswith(".")} == set()
 
 
+def test_a_feed_may_be_added_with_a_pause_of_its_own(prepare: Prepare) -> None:
+    known = prepare([A])
+    assert feeds(known, "add", "https://slow.rs/rss", "--country", "rs", "--pause", "30").exit_code == 0
+    assert {name: row["pause_s"] for name, row in rows(known.seeds).items()} == {"rs_a": "", "rs_slow": "30"}
+    assert feeds(known, "add", "https://slower.rs/rss", "--pause", "3000").exit_code == 2
+
+
 @pytest.mark.parametrize(("words", "sentence"), [
     (["https://A.example/feed/"], "This address is in the catalogue already, as `rs_a`."),
     (["http://b.example/rss?utm_source=x#top"], "This address is in the catalogue already, as `xk_b`."),

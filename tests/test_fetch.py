@@ -117,15 +117,15 @@ def test_user_agent_names_a_contact_and_the_environment_has_no_say(server: Loopb
 @pytest.mark.parametrize(
     ("coding", "body"),
     [
-        ("gzip", gzip.compress(FEED)),
-        ("gzip", gzip.compress(FEED[:10]) + gzip.compress(FEED[10:])),
-        ("x-gzip", gzip.compress(FEED) + b"\0" * 20),
+        ("gzip", gzip.compress(FEED, mtime=0)),
+        ("gzip", gzip.compress(FEED[:10], mtime=0) + gzip.compress(FEED[10:], mtime=0)),
+        ("x-gzip", gzip.compress(FEED, mtime=0) + b"\0" * 20),
         ("deflate", zlib.compress(FEED)),
         ("deflate", zlib.compress(FEED, wbits=-15)),
         ("br", brotli.compress(FEED)),
-        ("gzip, br", brotli.compress(gzip.compress(FEED))),
+        ("gzip, br", brotli.compress(gzip.compress(FEED, mtime=0))),
         ("identity", FEED),
-        ("identity", gzip.compress(FEED)),
+        ("identity", gzip.compress(FEED, mtime=0)),
     ],
 )  # fmt: skip
 def test_compression(server: Loopback, coding: str, body: bytes) -> None:
@@ -268,6 +268,30 @@ def test_x_robots_tag(server: Loopback, kind: str, header: str, is_kept: bool) -
         assert "X-Robots-Tag" in result.verdicts[0].reason
 
 
+@pytest.mark.parametrize(
+    ("kind", "markup", "is_kept"),
+    [
+        ("page", '<meta name="robots" content="noindex, follow">', False),
+        ("page", "<META CONTENT=noarchive NAME=ROBOTS />", False),
+        ("page", "<meta name='balkanwatch' content='none'>", False), ("page", '<meta name="googlebot" content="noindex">', True),
+        ("page", '<meta name="robots" content="index, max-image-preview:large">', True),
+        ("page", '<!-- <meta name="robots" content="noindex"> -->', True), ("page", '<meta property="robots">', True),
+        ("feed", '<meta name="robots" content="noindex">', True),
+    ],
+)  # fmt: skip
+def test_what_a_page_says_to_robots(server: Loopback, kind: str, markup: str, is_kept: bool) -> None:
+    server.on("http://a.example/p", answer(f"<html><head>{markup}</head><body>Text</body></html>"))
+    result = one(Request("a", kind, "http://a.example/p"), quick(server))
+    assert (result.body is not None, result.error is None, result.verdicts[0].is_allowed) == (is_kept,) * 3
+    assert is_kept or "meta robots: " in result.verdicts[0].reason
+    assert is_kept or result.is_unwanted
+
+
+@pytest.mark.parametrize("body", [b"<!--" * 60_000, b"<meta " * 40_000, b"<meta name=" + b"'" * 100_000])
+def test_a_page_that_never_comes_to_its_point_holds_nobody_up(body: bytes) -> None:
+    assert robots.meta_robots(body, "balkanwatch") == set()
+
+
 # -- manners --
 
 
@@ -334,6 +358,20 @@ def test_who_wants_to_be_left_alone_is_remembered_by_the_next_run(server: Loopba
     later = RobotsCache.load(rows.values(), now + dt.timedelta(minutes=11))
     assert one(Request("a", "page", "http://a.example/feed"), quick(server), later).body == FEED
     assert later.refusals == {} and [row["n_refusals"] for row in later.changes(now)] == [0]
+
+
+def test_the_pause_of_a_host_outlasts_the_run(server: Loopback) -> None:
+    now = dt.datetime.now(dt.UTC)
+    cache = RobotsCache.load(
+        [], now, [("http://a.example/feed", now), ("http://a.example/older", now - dt.timedelta(seconds=60))]
+    )
+    begun = time.monotonic()
+    results = {r.request_id: r for r in fetch([
+        Request("a", "feed", "http://a.example/feed"), Request("b", "feed", "http://b.example/feed")
+    ], quick(server, pause_s=0.8), cache)}  # fmt: skip
+    assert all(result.body == FEED for result in results.values())
+    assert time.monotonic() - begun > 0.7
+    assert server.hits("b.example", "/feed")[0].began_at < server.hits("a.example", "/feed")[0].began_at
 
 
 def test_refusals_in_a_row_close_a_host_for_longer_and_longer(server: Loopback) -> None:

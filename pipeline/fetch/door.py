@@ -29,7 +29,7 @@ from pipeline.fetch.guard import (
     validator,
 )
 from pipeline.fetch.kinds import LEFT_ALONE, NOT_WANTED, OUT_OF_TIME, Policy, Request, Result, Verdict
-from pipeline.fetch.robots import MAX_ROBOTS_BYTES, Robots, RobotsCache, host, ours, retry_after_s, x_robots
+from pipeline.fetch.robots import MAX_ROBOTS_BYTES, Robots, RobotsCache, host, meta_robots, ours, retry_after_s, x_robots
 from pipeline.fetch.trail import Answer, Trail, asking, now, with_body
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -37,8 +37,8 @@ PERMANENT = frozenset({301, 308})
 MAX_HELD_BYTES = 64_000_000  # bodies that wait for the caller; above it no new request is begun
 MAX_CLOSED_S = 86_400
 REFUSED_S, MAX_REFUSED_S = 60, 3_600  # left alone after repeated 429 and 503 without Retry-After: doubling each time
-# What X-Robots-Tag says of pages that we would keep a copy of. A feed is there to be read, and `noindex` on feeds only keeps
-# them out of search results, so there it is noted and no more; so is `noai` everywhere, for nothing is trained here.
+# What X-Robots-Tag and `meta robots` say of pages that we would keep a copy of. A feed is there to be read: on it, `noindex`
+# only asks search engines to leave it out, so it is noted and no more; so is `noai` everywhere, for nothing is trained here.
 UNWANTED = frozenset({"none", "noindex", "noarchive", "nocache", "nosnippet"})
 
 
@@ -192,17 +192,13 @@ class _Crew:
         raise DoorError(f"{url.host} redirects more than {policy.max_redirects} times")
 
     def _finished(self, trail: Trail, url: URL, answer: Answer, is_moved: bool) -> Result:
-        request, status, said = trail.request, answer.status, answer.x_robots
+        request, status = trail.request, answer.status
         is_good = 200 <= status < 300 or (status == 304 and bool(request.etag or request.last_modified))
         if not is_good:
             raise DoorError(answered(url, status))
-        if said and trail.verdicts:
-            is_refused = request.kind == "page" and not said.isdisjoint(UNWANTED) and self._policy.obey_robots
-            told = ", ".join(sorted(said))[:200]
-            last = trail.verdicts[-1]
-            trail.verdicts[-1] = last._replace(is_allowed=not is_refused, reason=f"{last.reason}; X-Robots-Tag: {told}")
-            if is_refused:
-                raise DoorError(f"{url.host} {NOT_WANTED} (X-Robots-Tag: {told})")
+        self._heed_wishes(url, "X-Robots-Tag", answer.x_robots, trail)
+        if request.kind == "page" and answer.body:
+            self._heed_wishes(url, "meta robots", meta_robots(answer.body, self._policy.agent), trail)
         etag, last_modified = (validator(answer.headers.get(key)) for key in ("ETag", "Last-Modified"))
         if status == 304:
             return trail.result(
@@ -211,6 +207,17 @@ class _Crew:
             )  # fmt: skip
         content_type = readable(answer.headers.get("Content-Type", ""))[:200] or None
         return with_body(trail, answer.body or b"", content_type, etag=etag, last_modified=last_modified, is_moved=is_moved)
+
+    def _heed_wishes(self, url: URL, place: str, said: set[str], trail: Trail) -> None:
+        """Note in the ledger what an answer says of its use; DoorError when a page is not to be kept."""
+        if not said or not trail.verdicts:
+            return
+        is_refused = trail.request.kind == "page" and not said.isdisjoint(UNWANTED) and self._policy.obey_robots
+        told = f"{place}: " + ", ".join(sorted(said))[:200]
+        last = trail.verdicts[-1]
+        trail.verdicts[-1] = last._replace(is_allowed=last.is_allowed and not is_refused, reason=f"{last.reason}; {told}")
+        if is_refused:
+            raise DoorError(f"{url.host} {NOT_WANTED} ({told})")
 
     def _recorded(self, trail: Trail) -> Result:
         request, policy = trail.request, self._policy

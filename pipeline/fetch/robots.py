@@ -1,9 +1,11 @@
-"""What hosts ask of us: robots.txt with its age, X-Robots-Tag, Retry-After."""
+"""What hosts ask of us: robots.txt with its age, X-Robots-Tag and its like in pages, Retry-After."""
 
+import contextlib
 import dataclasses
 import datetime as dt
 import email.utils
 import functools
+import math
 import re
 import threading
 import time
@@ -13,12 +15,13 @@ from typing import Any
 from protego import Protego
 from yarl import URL
 
-from pipeline.fetch.guard import readable
+from pipeline.fetch.guard import host_name, readable
 from pipeline.fetch.kinds import Verdict
 
 MAX_AGE = dt.timedelta(hours=24)
 SILENT_AGE = dt.timedelta(minutes=5)  # a host whose robots.txt did not answer is asked again soon
 MAX_ROBOTS_BYTES = 512_000
+MAX_HEAD_BYTES = 200_000  # of a page, in which its own wishes are looked for
 MAX_CRAWL_DELAY_S = 60.0
 MAX_RETRY_S = 30 * 86_400
 
@@ -62,7 +65,7 @@ class RobotsCache:
     left alone.
 
     Use one cache for a whole run. `changes` and `load` carry it over to the next run as rows of `host_state`; the last
-    request is forgotten.
+    requests are those of `fetch_log`.
     """
 
     def __init__(self) -> None:
@@ -109,9 +112,15 @@ class RobotsCache:
         return rows
 
     @classmethod
-    def load(cls, rows: Iterable[Mapping[str, Any]], now: dt.datetime) -> "RobotsCache":
-        """The cache that rows of `host_state` describe."""
+    def load(
+        cls, rows: Iterable[Mapping[str, Any]], now: dt.datetime, asked: Iterable[tuple[str, dt.datetime]] = ()
+    ) -> "RobotsCache":
+        """The cache that rows of `host_state` describe, and the last requests (url, fetched_at)."""
         cache, clock = cls(), time.monotonic()
+        for url, at in asked:
+            with contextlib.suppress(ValueError):
+                name = host_name(URL(url))
+                cache.last_at[name] = max(cache.last_at.get(name, -math.inf), clock - max(0.0, (now - at).total_seconds()))
         for row in rows:
             if row["checked_at"]:
                 cache.robots[row["host"]] = Robots(row["checked_at"], row["http_status"], row["robots"])
@@ -163,6 +172,21 @@ def x_robots(headers: Iterable[str], agent: str) -> set[str]:
                 name = directive
             if is_ours and name.strip():
                 said.add(name.strip())
+    return said
+
+
+_META = re.compile(rb"<meta\b[^<>]{0,1000}>", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""\b(name|content)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
+
+
+def meta_robots(body: bytes, agent: str) -> set[str]:
+    """The directives of a page's own `<meta name="robots">`, or of one with our name, as `x_robots`."""
+    said = set()
+    for tag in _META.findall(_COMMENT.sub(b"", body[:MAX_HEAD_BYTES])):
+        told = {name.lower(): one or two or three for name, one, two, three in _ATTRIBUTE.findall(tag.decode("latin-1"))}
+        if told.get("name", "").strip().lower() in {"robots", agent}:
+            said |= x_robots([told.get("content", "")], agent)
     return said
 
 

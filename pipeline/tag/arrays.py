@@ -1,7 +1,6 @@
 """What all of the tagger shares: lists of lists as two arrays, marks in a buffer, and how a function becomes machine code."""
 
 import contextlib
-import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.tag import tagger_version
+
 Ints = npt.NDArray[np.int64]
 Places = npt.NDArray[np.int32]  # positions in a batch, where there are many
 Positions = Ints | Places
@@ -19,13 +20,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 _njit: Any = numba.njit
-
-
-def tagger_version() -> str:
-    """A name for the tagger's code: tags made by another version may differ."""
-    folder = Path(__file__).parent
-    sources = [*sorted(folder.glob("*.py")), folder.parent / "patterns.py", folder.parent / "text.py"]
-    return hashlib.blake2b(b"".join(path.read_bytes() for path in sources), digest_size=6).hexdigest()
 
 
 def _keep_apart() -> None:
