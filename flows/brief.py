@@ -30,7 +30,7 @@ def write_report(
 
     if period not in DAYS:
         raise InputError(f"The period of a brief is {' or '.join(DAYS)}, not `{period}`.")
-    with Store.reader(settings.data, settings.query_memory, REPORT_SECONDS) as store:
+    with Store.reader(settings.data, settings.query_memory, REPORT_SECONDS, settings.warehouse) as store:
         span = report.Period.ending(store, DAYS[period], since, until)
         target = target or settings.data / "reports" / report.default_name(span, lang)
         return report.write(store, settings.seeds, target, span, lang, datetime.now(UTC))

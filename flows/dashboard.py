@@ -8,6 +8,7 @@ import html
 import importlib.util
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,16 @@ from pipeline.errors import BalkanwatchError, InputError
 app = typer.Typer()
 MOST_STORIES, MOST_SENTENCES = 200, 100
 DAYS = 60  # shown at first
+# Of the lines, the first for the largest; each stands out from a white and from a black ground by 3 to 1 at least.
+LINES = ("#2f7fc1", "#cf5b1c", "#178a68", "#b8558c", "#7d69c8", "#8f7418", "#4d8587", "#808080")
+# Of the matrix: few stories are near the ground of the page, many far from it; where the text turns from the one to the other.
+DAY = (["#dbe6ef", "#17456e"], "black", "white", 0.66)
+NIGHT = (["#24384a", "#bfdcf5"], "white", "black", 0.42)
+INK = {"light": "#31333f", "dark": "#fafafa"}  # of axes and legends
+LOOK = """<style>
+.stMainBlockContainer { padding-top: 3rem; }
+mark { background: #fdeaa5; color: #1b1f24; padding: 0 .1em; border-radius: 2px; }
+</style>"""
 
 # The articles that the filters leave, each with its story and side; an empty list filters nothing.
 CHOSEN = """
@@ -98,25 +109,34 @@ left join topic_of on topic_of.article_id = s.lead_article_id
 order by s.n_outlets desc, s.first_at desc, s.story_id
 """
 SENTENCES = f"""
-, span as (
-    select c.article_id, t.topic_id, t.score, unnest(t.evidence) as e
+, spoken as (
+    select c.article_id, c.published_day, t.topic_id, t.score, t.evidence
     from chosen as c join tag as t using (article_id) semi join tag_effective as k using (article_id, topic_id)
-    where len($topics) = 0 or list_contains($topics, t.topic_id)
+    where len(t.evidence) > 0 and (len($topics) = 0 or list_contains($topics, t.topic_id))
+    order by c.published_day desc, t.score desc, c.article_id, t.topic_id
+    limit {MOST_SENTENCES}
 )
-select x.published_day, x.outlet, x.title, x.url, s.topic_id, s.e.rule_id as rule_id, s.e.char_start as char_start,
-    s.e.char_end as char_end, case s.e.field when 'title' then x.title else x.body end as text
-from span as s join article_text as x using (article_id)
-qualify row_number() over (partition by s.article_id, s.topic_id order by s.e.field = 'body', s.e.char_start) = 1
+select x.published_day, x.outlet, x.title, x.body, x.url, coalesce(n.label_en, s.topic_id) as topic, s.evidence
+from spoken as s join article_text as x using (article_id) left join topic as n using (topic_id)
 order by x.published_day desc, s.score desc, x.article_id, s.topic_id
-limit {MOST_SENTENCES}
 """
 CHOICES = {
     "countries": "select code as value, name_en as label from country where code in (select country_code from focus) order by 2",
     "topics": "select topic_id as value, label_en as label from topic order by 2",
-    "sides": "select distinct side as value, side as label from article_side order by 1",
+    "sides": """
+        select s.side as value, n.name_en as label
+        from (select distinct side from article_side) as s left join side as n using (side) order by 2""",
     "langs": "select distinct lang as value, lang as label from article order by 1",
     "outlets": "select distinct outlet as value, outlet as label from article order by 1",
 }
+
+
+NAMES = (
+    "select code, name_en from country union all select topic_id, label_en from topic union all select side, name_en from side"
+)
+TITLES = {  # of the columns of the stories
+    "first_at": "first (UTC)", "carried_by": "carried by", "url": "address", "story_id": "story",
+}  # fmt: skip
 
 
 # -- the command ------------------------------------------------------------------------------------------------------
@@ -140,11 +160,15 @@ def dashboard(
     command = [sys.executable, "-m", "streamlit", "run", *options, str(Path(__file__).resolve())]
     root = str(Path(__file__).resolve().parents[1])
     environment = os.environ | {"BALKANWATCH_DATA": str(settings.data.resolve()), "PYTHONPATH": root}
-    try:
-        done = subprocess.run(command, env=environment, check=False)
-    except KeyboardInterrupt:
-        return
-    if done.returncode > 0:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the page ends with the command
+    with subprocess.Popen(command, env=environment) as page:
+        try:
+            code = page.wait()
+        except KeyboardInterrupt:
+            return
+        finally:
+            page.terminate()
+    if code > 0:
         raise BalkanwatchError(f"The page could not be served on {address}:{port}.")
 
 
@@ -160,22 +184,24 @@ def page() -> None:
     st.set_page_config(page_title="balkanwatch", layout="wide")
     settings = Settings.read()
     try:
-        with Store.reader(settings.data, settings.query_memory, settings.query_seconds) as store:
+        with Store.reader(settings.data, settings.query_memory, settings.query_seconds, settings.warehouse) as store:
             _body(st, store)
     except BalkanwatchError as error:
         st.error(str(error))
 
 
 def _body(st: Any, store: Any) -> None:
-    st.title("balkanwatch")
+    st.html(LOOK)
+    st.header("balkanwatch", anchor=False)
     newest = store.read("select max(published_day) as day, min(published_day) as first from article").row(0)
     if newest[0] is None:
         st.info("The warehouse holds no article yet: run `balkanwatch run` first.")
         return
     values = _filters(st, store, newest[1], newest[0])
     head = store.read(CHOSEN + HEAD, **_used(HEAD, values)).row(0, named=True)
-    for column, (name, count) in zip(st.columns(len(head)), head.items(), strict=True):
-        column.metric(name.capitalize(), f"{count:,}")
+    line = st.container(horizontal=True, gap="large")  # goes on in a second line on a phone
+    for name, count in head.items():
+        line.metric(name.capitalize(), f"{count:,}", width="content")
     if not head["articles"]:
         st.info("No article is left by these filters.")
     tabs = dict(zip(("Trend", "Matrix", "Stories", "Evidence", "SQL"), st.tabs(["Trend", "Matrix", "Stories", "Evidence", "SQL"]),
@@ -197,6 +223,7 @@ def _filters(st: Any, store: Any, first: date, newest: date) -> dict[str, Any]:
     side.header("Show")
     since = max(first, newest - timedelta(days=DAYS - 1))
     period = side.date_input("Period", (since, newest), min_value=first, max_value=newest, format="YYYY-MM-DD")
+    period = period or (since, newest)  # the field was emptied
     chosen: dict[str, Any] = {"since": period[0], "until": period[-1]}
     titles = {"countries": "Countries", "topics": "Topics", "sides": "Sides", "langs": "Languages", "outlets": "Outlets"}
     for name, title in titles.items():
@@ -223,12 +250,16 @@ def _trend(st: Any, store: Any, values: dict[str, Any]) -> None:
     if not rows.height:
         return
     days = pl.date_range(values["since"], values["until"], eager=True).alias("day").to_frame()
-    every = days.join(_biggest(rows, "series", 8).to_frame(), how="cross").join(rows, on=["day", "series"], how="left")
+    biggest = _biggest(rows, "series", len(LINES))
+    every = days.join(biggest.to_frame(), how="cross").join(rows, on=["day", "series"], how="left")
     x = alt.X("yearmonthdate(day):T" if step == "day" else "yearweek(day):T", title=None)
     y = alt.Y("sum(stories):Q", title="stories", axis=alt.Axis(tickMinStep=1, format="d"))
-    lines = alt.Chart(every.fill_null(0)).mark_line(interpolate="monotone")
-    chart = lines.encode(x, y, alt.Color("series:N", title=None), tooltip=["day", "series", "stories"])
-    st.altair_chart(chart.properties(height=360).configure_legend(orient="bottom", columns=4), width="stretch")
+    scale = alt.Scale(domain=biggest.to_list(), range=LINES[: len(biggest)])
+    colour = alt.Color("series:N", title=None, scale=scale)
+    lines = alt.Chart(every.fill_null(0)).mark_line(strokeWidth=2)
+    chart = lines.encode(x, y, colour, tooltip=["day", "series", "stories"])
+    legend = {"orient": "bottom", "columns": 2, "labelLimit": 160}
+    st.altair_chart(_inked(st, chart.properties(height=360), **legend), width="stretch")
     if step == "week":
         st.caption("A week is the sum of its days: a story that runs over two days counts on both.")
     _table(st, rows, "trend")
@@ -247,18 +278,25 @@ def _matrix(st: Any, store: Any, values: dict[str, Any]) -> None:
         alt.X("col:N", title=None, axis=alt.Axis(orient="top", labelAngle=-40, labelOverlap=False, labelLimit=140)),
         alt.Y("line:N", title=None, axis=alt.Axis(labelLimit=260)),
     )
-    is_dark = alt.datum.stories > cells.select(pl.col("stories").max() / 2).item()
-    text = base.mark_text().encode(
-        text="stories:Q", color=alt.when(is_dark).then(alt.value("white")).otherwise(alt.value("black"))
-    )
-    heat = base.mark_rect().encode(alt.Color("stories:Q", scale=alt.Scale(scheme="blues"), legend=None))
-    st.altair_chart((heat + text).properties(height=alt.Step(26)), width="stretch")
+    most = cells.select(pl.col("stories").max()).item()
+    ground, few, many, turn = NIGHT if st.context.theme.type == "dark" else DAY
+    scale = alt.Scale(domain=[0, most], range=ground, interpolate="lab")
+    is_many = alt.datum.stories > turn * most
+    text = base.mark_text().encode(text="stories:Q", color=alt.when(is_many).then(alt.value(many)).otherwise(alt.value(few)))
+    heat = base.mark_rect().encode(alt.Color("stories:Q", scale=scale, legend=None))
+    st.altair_chart(_inked(st, (heat + text).properties(height=alt.Step(26))), width="stretch")
     _table(st, rows.pivot("col", index="line", values="stories", sort_columns=True).fill_null(0), "matrix")
 
 
+def _inked(st: Any, chart: Any, **legend: Any) -> Any:
+    """A chart whose words stand out from the ground that the reader chose."""
+    ink = INK.get(st.context.theme.type or "", INK["light"])
+    return chart.configure_axis(labelColor=ink, titleColor=ink).configure_legend(labelColor=ink, **legend)
+
+
 def _labelled(store: Any, rows: pl.DataFrame, column: str) -> pl.DataFrame:
-    """Codes of countries and topics by their English names; sides, languages and outlets go by their own."""
-    names = dict(store.read("select code, name_en from country union all select topic_id, label_en from topic").iter_rows())
+    """Codes of countries, topics and sides by their English names; languages go by their own."""
+    names = dict(store.read(NAMES).iter_rows())
     return rows.with_columns(pl.col(column).replace(names))
 
 
@@ -270,33 +308,54 @@ def _biggest(rows: pl.DataFrame, column: str, most: int) -> pl.Series:
 
 def _stories(st: Any, store: Any, values: dict[str, Any]) -> None:
     rows = store.read(CHOSEN + STORIES, **_used(STORIES, values))
-    links = {
-        "url": st.column_config.LinkColumn("url", validate=r"^https?://"),
+    columns = {name: st.column_config.Column(title) for name, title in TITLES.items()} | {
+        "url": st.column_config.LinkColumn(TITLES["url"], validate=r"^https?://"),
         "title": st.column_config.TextColumn("title", width="large"),
     }
-    safe = rows.with_columns(pl.when(pl.col("url").str.contains(r"^https?://")).then("url"))
+    at = pl.col("first_at").dt.strftime("%Y-%m-%d %H:%M")
+    safe = rows.with_columns(at, pl.when(pl.col("url").str.contains(r"^https?://")).then("url"))
     st.caption(f"At most {MOST_STORIES}, those that most outlets carried first.")
-    _table(st, safe, "stories", links)
+    _table(st, safe, "stories", columns)
 
 
 def _evidence(st: Any, store: Any, values: dict[str, Any]) -> None:
+    from pipeline.export import harmless
+
     rows = store.read(CHOSEN + SENTENCES, **_used(SENTENCES, values))
     st.caption(f"One sentence an article and topic, newest first, at most {MOST_SENTENCES}.")
-    st.html("".join(_sentences(rows)))
+    if not rows.height:
+        return
+    told, shown = zip(*(_sentence(row) for row in rows.iter_rows(named=True)), strict=True)
+    st.html("".join(shown))
+    _save(st, harmless(pl.DataFrame(told)), "evidence")
 
 
-def _sentences(rows: pl.DataFrame) -> Iterator[str]:
+def _sentence(row: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The sentence of the first span of an article and topic: as a row, and as HTML with all its spans marked."""
     from pipeline.text import sentence_bounds
 
-    for row in rows.iter_rows(named=True):
-        text, start, end = row["text"] or "", row["char_start"], row["char_end"]
-        low, high = sentence_bounds(text, start, end, 300)
-        quote = f"{html.escape(text[low:start])}<mark>{html.escape(text[start:end])}</mark>{html.escape(text[end:high])}"
-        title = html.escape(row["title"] or "(no title)")
-        if re.match(r"https?://", row["url"] or ""):
-            title = f'<a href="{html.escape(row["url"])}" rel="noopener noreferrer" target="_blank">{title}</a>'
-        origin = html.escape(f"{row['published_day']} · {row['outlet']} · {row['topic_id']} ({row['rule_id']})")
-        yield f"<p><small>{origin}</small><br><b>{title}</b><br>{quote}</p>"
+    first = min(row["evidence"], key=lambda span: (span["field"] == "body", span["char_start"]))
+    text = row[first["field"]] or ""
+    low, high = sentence_bounds(text, first["char_start"], first["char_end"], 300)
+    spans = sorted((one["char_start"], one["char_end"]) for one in row["evidence"] if one["field"] == first["field"])
+    title = html.escape(row["title"] or "(no title)")
+    if re.match(r"https?://", row["url"] or ""):
+        title = f'<a href="{html.escape(row["url"])}" rel="noopener noreferrer" target="_blank">{title}</a>'
+    origin = html.escape(f"{row['published_day']} · {row['outlet']} · {row['topic']} ({first['rule_id']})")
+    words = "; ".join(text[start:end] for start, end in spans if low <= start and end <= high)
+    told = {"day": str(row["published_day"]), "outlet": row["outlet"], "topic": row["topic"], "rule_id": first["rule_id"],
+            "title": row["title"], "sentence": text[low:high], "words": words, "url": row["url"]}  # fmt: skip
+    return told, f"<p><small>{origin}</small><br><b>{title}</b><br>{''.join(_marked(text, low, high, spans))}</p>"
+
+
+def _marked(text: str, low: int, high: int, spans: list[tuple[int, int]]) -> Iterator[str]:
+    """A piece of a text as HTML, with its spans marked."""
+    at = low
+    for start, end in spans:
+        if at <= start and end <= high:
+            yield f"{html.escape(text[at:start])}<mark>{html.escape(text[start:end])}</mark>"
+            at = end
+    yield html.escape(text[at:high])
 
 
 def _sql(st: Any, store: Any) -> None:
@@ -321,7 +380,11 @@ def _table(st: Any, rows: pl.DataFrame, name: str, columns: dict[str, Any] | Non
     days = [pl.col(column).cast(pl.String) for column, dtype in rows.schema.items() if dtype == pl.Date]
     shown = harmless(rows.with_columns(days))
     st.dataframe(shown, width="stretch", hide_index=True, column_config=columns)
-    st.download_button("Save as CSV", shown.write_csv().encode("utf-8-sig"), f"{name}.csv", "text/csv", key=f"csv_{name}")
+    _save(st, shown, name)
+
+
+def _save(st: Any, rows: pl.DataFrame, name: str) -> None:
+    st.download_button("Save as CSV", rows.write_csv().encode("utf-8-sig"), f"{name}.csv", "text/csv", key=f"csv_{name}")
 
 
 if __name__ == "__main__":

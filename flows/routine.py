@@ -1,7 +1,7 @@
 """The flows beside the monitor: briefs, the health check, and tagging again when the seeds have changed.
 
-Each is one plain call on the warehouse; `flows.serving` and prefect.yaml give them their schedules. They wait for the run that is
-writing, for all share one warehouse.
+Each is one plain call on the warehouse; `flows.serving` and prefect.yaml give them their schedules, one at a time, for all share
+one warehouse.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -44,7 +44,7 @@ def health_check(data: str | None = None) -> None:
     serving.watch_for_crashes()  # on a team's own server nobody else sees to it
     settings = Settings.read(data=data)
     now = datetime.now(UTC)
-    with Store.reader(settings.data, settings.query_memory, settings.query_seconds) as store:
+    with Store.reader(settings.data, settings.query_memory, settings.query_seconds, settings.warehouse) as store:
         last = store.read(LAST)["at"][0]
         n_feeds, n_bad = store.read(FEEDS).row(0)
         silent, drifting = status.alerts(store)

@@ -1,9 +1,13 @@
 """Alert rules, the outbox, and sending through a real mail server and a real webhook on loopback."""
 
 import json
+import os
 import shutil
+import signal
 import socket
+import subprocess
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
@@ -14,7 +18,7 @@ from typing import Any
 import polars as pl
 import pytest
 from aiosmtpd.controller import Controller
-from conftest import Prepare, answers, command
+from conftest import BALKANWATCH, ROOT, Prepare, answers, command
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +27,7 @@ from pipeline import alerts, seeds
 from pipeline.tag import rules as topic_rules
 from pipeline.warehouse import Store
 
-Hook = tuple[list[Any], str, Callable[[int], None]]
+Hook = tuple[list[Any], str, Callable[[Callable[[], int]], None]]  # what came, its address, how it is to be answered
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 RULE = {
     "rule_id": "r", "kind": "stories", "topic_id": "border", "country_code": "XK", "side": "*", "threshold": "1",
@@ -205,12 +209,12 @@ def mail() -> Iterator[tuple[Mailbox, str]]:
 @pytest.fixture
 def hook() -> Iterator[Hook]:
     got: list[Any] = []
-    status = [200]
+    status: list[Callable[[], int]] = [lambda: 200]
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(status[0])
+            self.send_response(status[0]())
             self.end_headers()
 
         def log_message(self, *args: Any) -> None:
@@ -245,29 +249,39 @@ def test_an_alert_reaches_a_webhook_and_is_tried_again_when_it_does_not(
     monkeypatch.setenv("BALKANWATCH_CHANNEL_DESK", url + "secret-token")
     add(store, "a")
     raised(store)
-    answer_with(500)
+    answer_with(lambda: 500)
     assert notify.send_waiting(store) == (0, 1)
     state, tries, error = store.read("select state, n_tries, error from alert").row(0)
     assert (state, tries) == ("waiting", 1) and "secret" not in error
     assert notify.send_waiting(store) == (0, 0)  # not before its time
     store.run("update alert set next_try_at = now()")
-    answer_with(200)
+    answer_with(lambda: 200)
     assert notify.send_waiting(store) == (1, 0)
     assert got[-1]["title"] == "balkanwatch: Kosovo, Borders: 1 story" and "Jarinje" in got[-1]["message"]
 
 
-def test_a_kill_between_sending_and_marking_sends_once_more_and_loses_nothing(
-    store: Store, hook: Hook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    got, url, _ = hook
-    monkeypatch.setenv("BALKANWATCH_CHANNEL_DESK", url)
-    add(store, "a")
-    raised(store)
-    with monkeypatch.context() as killed:
-        killed.setattr(alerts, "mark", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            notify.send_waiting(store)
-    assert notify.send_waiting(store) == (1, 0) and len(got) == 2
+def test_a_kill_between_sending_and_marking_sends_once_more_and_loses_nothing(tmp_path: Path, hook: Hook) -> None:
+    got, url, answer_with = hook
+    data = tmp_path / "data"
+    with Store.writer(data) as store:
+        store.append("country", pl.DataFrame({"code": ["XK"], "name_en": ["Kosovo"], "groups": [["region"]]}))
+        add(store, "a")
+        assert raised(store).height == 1
+    sender: list[subprocess.Popen[bytes]] = []
+
+    def killing() -> int:  # the message has come, its sender does not get to know it
+        sender[0].kill()
+        return 200
+
+    answer_with(killing)
+    send = [*BALKANWATCH, "alerts", "send", "--data", str(data)]
+    sender.append(subprocess.Popen(send, cwd=ROOT, env=os.environ | {"BALKANWATCH_CHANNEL_DESK": url}))
+    assert sender[0].wait(60) == -signal.SIGKILL
+    answer_with(lambda: 200)
+    for sent in (1, 0):
+        assert f"{sent} sent, 0 not taken." in command("alerts", "send", "--data", data, BALKANWATCH_CHANNEL_DESK=url).stdout
+    assert len(got) == 2 and got[0] == got[1]
+    assert answers(data, "select state, n_tries from alert") == [("sent", 1)]
 
 
 def test_a_channel_without_an_address_is_told_and_given_up_in_the_end(store: Store) -> None:
@@ -305,7 +319,7 @@ def test_a_run_raises_and_sends_alerts(
     rss = f"<rss><channel><title>t</title>{item}</channel></rss>"
     (settings.seeds / "sample" / "now.xml").write_text(rss)
     rules({"country_code": "region", "topic_id": "border"}).select(list(RULE)).write_csv(settings.seeds / "alerts.csv")
-    monkeypatch.setenv("BALKANWATCH_CHANNEL_DESK", hook[1])
+    monkeypatch.setenv("BALKANWATCH_CHANNEL_DESK", f"{hook[1]}very-secret")
     if through == "prefect":
         monkeypatch.setenv("PREFECT_API_URL", request.getfixturevalue("prefect_server"))
         from prefect import flow
@@ -319,6 +333,21 @@ def test_a_run_raises_and_sends_alerts(
     assert [one["title"] for one in hook[0]] == summary.alerts
     assert answers(settings.data, "select state, run_id from alert") == [("sent", summary.run_id)]
     assert run.run_monitor(settings, 60).alerts == []
+    written = [path for path in settings.data.rglob("*") if path.is_file()]
+    assert written and not [path for path in written if b"very-secret" in path.read_bytes()]
+    if through == "prefect":
+        assert "very-secret" not in said(os.environ["PREFECT_API_URL"])
+
+
+def said(api: str) -> str:
+    """Everything that a Prefect server knows of its runs: logs, runs, artifacts."""
+    found = ""
+    for path in ("logs", "flow_runs", "task_runs", "artifacts"):
+        request = urllib.request.Request(f"{api}/{path}/filter", b"{}", {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=20) as response:
+            found += response.read().decode()
+    assert "send alerts" in found  # the task was there
+    return found
 
 
 # -- the command line -------------------------------------------------------------------------------------------------

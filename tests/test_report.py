@@ -3,11 +3,12 @@
 import base64
 import hashlib
 import itertools
+import json
 import re
 import shlex
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from lxml import html as lxml_html
 from flows.brief import write_report
 from flows.settings import SEEDS, Settings
 from pipeline.errors import BalkanwatchError, InputError
-from pipeline.report import LANGS, Period, charts
+from pipeline.report import LANGS, Period, charts, lists
 from pipeline.report import html as markup
+from pipeline.report.page import STYLE
 from pipeline.report.words import Words
 from pipeline.schemas import RELATIONS, conform
 from pipeline.warehouse import Store, queries
@@ -36,10 +38,10 @@ TOPICS = {"barricades": "barricades", "border": "the border", "cyber": "hackers"
 # -- a newsroom -------------------------------------------------------------------------------------------------------
 
 
-def newsroom(data: Path, days: int = 40, hostile: tuple[str, ...] = ()) -> Path:
+def newsroom(data: Path, days: int = 40, hostile: tuple[str, ...] = (), bursts: Iterable[dict[str, Any]] = ()) -> Path:
     """A published warehouse: three outlets, two stories a day (one copied by two outlets), and a rise in the last days.
 
-    Every hostile string is title, outlet, text, address, actor and reason somewhere.
+    Every hostile string is title, outlet, text, address, actor and reason somewhere; `bursts` are rows of that mart.
     """
     rows: dict[str, list[dict[str, Any]]] = {}
 
@@ -89,6 +91,9 @@ def newsroom(data: Path, days: int = 40, hostile: tuple[str, ...] = ()) -> Path:
         store.run("insert into side by name select unnest(['belgrade', 'pristina', 'sarajevo']) as side")
         store.run("insert into dirty_day select distinct published_day from article")
         store.publish()
+        if bursts:
+            store.append("burst", conform(pl.DataFrame(list(bursts)), RELATIONS["burst"]))
+            store.publish()
     return data
 
 
@@ -109,7 +114,8 @@ def _article(
         first_seen_at=at, body_source="page", tagged_by="t")  # fmt: skip
     for one in range(1, version + 1):
         shown = title if one == version else f"{title} first words"
-        put("article_version", article_id=id_, version=one, title=shown, body=body, seen_at=at, published_at=at)
+        told = body if one == version else f"{body} It said {bad} first."
+        put("article_version", article_id=id_, version=one, title=shown, body=told, seen_at=at, published_at=at)
     put("story_article", article_id=id_, story_id=lead, similarity=1.0, is_lead=id_ == lead)
     put("sighting", article_id=id_, feed_id=f"f{n_outlet}", first_seen_at=at)
     put("focus", article_id=id_, country_code=code, salience=1.0, n_mentions=2, is_focus=True)
@@ -127,6 +133,20 @@ def _article(
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings.read(data=newsroom(tmp_path_factory.mktemp("newsroom")))
+
+
+BURST = {"country_code": "XK", "topic_id": "barricades", "observed": 6, "expected": 0.4, "q_value": 0.0021, "is_burst": True}
+BURSTS = [BURST | {"day": UNTIL, "p_value": 0.002}, BURST | {"day": UNTIL - timedelta(days=1), "p_value": 0.001}]
+
+
+@pytest.fixture(scope="module")
+def rising(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings.read(data=newsroom(tmp_path_factory.mktemp("rising"), bursts=BURSTS))
+
+
+@pytest.fixture(scope="module")
+def rising_brief(rising: Settings) -> Path:
+    return write_report(rising)
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +221,99 @@ def test_a_number_leads_to_sentences_with_the_words_that_count(brief: Path) -> N
         assert one.find("cite").xpath(".//a/@href")[0].startswith("https://f")
 
 
+DATE = re.compile(r"(\d+[ \xa0]?–\d+|\d+)\xa0(January|February|March|October|November|December)( \d{4})?")
+FIXED = "the 28 days before"  # what a burst is, not a count
+
+
+def unlinked(page: Any) -> list[str]:
+    """Figures of the brief that lead to no panel or section which names a command for the rest; foreign text is no figure."""
+    targets = {element.get("id"): element for element in page.iter() if isinstance(element.tag, str) and element.get("id")}
+    found = []
+    for node in page.xpath("//main//text() | //header//text()"):
+        link = next((one for one in [node.getparent(), *node.getparent().iterancestors()] if one.tag == "a"), None)
+        if not re.search(r"[1-9]", DATE.sub("", node.replace(FIXED, ""))) or node.getparent().xpath(
+            "ancestor-or-self::*[self::bdi or self::code or self::q or @class='title']"
+        ):
+            continue  # fmt: skip
+        target = None if link is None else targets.get(link.get("href", "").removeprefix("#"))
+        if target is None or not target.xpath("ancestor-or-self::section[1]//code[contains(., 'balkanwatch ')]"):
+            found.append(node)
+    return found
+
+
+@pytest.mark.parametrize("period", ["week", "day", "other"])
+@pytest.mark.parametrize("data", ["settings", "rising", "hostile_settings"])
+def test_every_number_leads_to_what_it_was_made_from(
+    period: str, data: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    since = date(2023, 11, 12) if period == "other" else None
+    chosen: Settings = request.getfixturevalue(data)
+    page = tree(write_report(chosen, "day" if period == "day" else "week", since=since, target=tmp_path / "brief.html"))
+    assert not unlinked(page)
+    assert len(page.xpath("//main//a[@class='n']")) > 40
+    sentences = [len(panel.findall("./ol/li")) for panel in page.find_class("panel") if "Health" not in words_of(panel)]
+    assert sentences and set(sentences) <= set(range(6))
+
+
+def test_a_number_without_a_link_is_noticed(brief: Path) -> None:
+    page = tree(brief)
+    link = page.get_element_by_id("matrix").xpath(".//td/a[@class='n']")[0]
+    link.set("href", "#nowhere")
+    assert unlinked(page) == [link.text]
+    link.drop_tag()
+    assert unlinked(page)
+
+
+def test_numbers_of_the_period_before_open_what_was_said_then(brief: Path) -> None:
+    page = tree(brief)
+    link = page.find_class("tiles")[0].xpath(".//dd[@class='more']/a")[0]
+    assert words_of(link) == "14 (+86%)"
+    panel = page.get_element_by_id(link.get("href")[1:]).getparent().find_class("panel")[0]
+    assert words_of(panel.find_class("sub")[0]) == "14 stories · 17–23 November 2023"
+    days = {words_of(one.find("cite")).rsplit(" · ", 1)[1] for one in panel.findall("./ol/li")}
+    assert days and days <= {f"{day} November" for day in range(17, 24)}
+    assert words_of(panel.find_class("query")[0]).endswith("--days=7 --until=2023-11-23 --limit=1000000")
+
+
+def test_bursts_are_told_with_stories_and_what_was_expected(rising_brief: Path) -> None:
+    page = tree(rising_brief)
+    assert words_of(page.find_class("tiles")[0].findall("div")[3]) == "burst1far above the usual"
+    (card,) = page.get_element_by_id("bursts").find_class("card")
+    assert words_of(card.xpath("./p[1]")[0]) == "6 stories on 29 November; 0.4 were to be expected (q = 0.0021)."
+    assert words_of(card.xpath("./p[2]")[0]) == "Above the usual on 2 days of the period; the strongest is shown."
+    assert len(card.xpath(".//ul[1]/li")) >= 3 and "spoke of barricades" in words_of(card.find_class("said")[0])
+    expected = card.xpath("./p[1]/a[@class='n']")[1]
+    panel = page.get_element_by_id(expected.get("href")[1:]).getparent().find_class("panel")[0]
+    assert words_of(panel.find_class("sub")[0]) == "1–28 November 2023"
+    assert words_of(panel.find_class("query")[0]).endswith("--days=28 --until=2023-11-28 --limit=1000000")
+    assert words_of(page.get_element_by_id("bursts").xpath("./p[@class='query']")[0]).startswith(
+        "All of it: balkanwatch query bursts"
+    )
+    assert words_of(page.find_class("things")[0][0]).startswith("Kosovo · Barricades and stand-offs: 6 stories on 29 November")
+
+
+def test_a_feed_count_lists_feeds_and_an_edit_the_places_that_changed(hostile_brief: Path, tmp_path: Path) -> None:
+    page = tree(hostile_brief)
+    link = page.get_element_by_id("feeds").xpath(".//dl//a")[0]
+    panel = page.get_element_by_id(link.get("href")[1:]).getparent().find_class("panel")[0]
+    assert words_of(panel.find("h3")) == "Health of the feeds: failing"
+    assert "last answered 1 November 2023, 00:00 UTC · " in words_of(panel.find("./ol/li"))
+    assert "failures in a row: 3" in words_of(panel.find("./ol/li"))
+    assert words_of(panel.find_class("query")[0]).endswith("balkanwatch query feeds --state=failing")
+    places = lists._places(
+        *(text.split() for text in ("a b c d", "a x c d e")), lists._steps(["a", "b", "c", "d"], ["a", "x", "c", "d", "e"])
+    )
+    assert places == ["a <del>b</del> <ins>x</ins> c d e", "a x c d <ins>e</ins>"]
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=12), st.lists(st.sampled_from("abc"), max_size=12))
+def test_steps_turn_one_text_into_the_other(was: list[str], now: list[str]) -> None:
+    steps = lists._steps(was, now)
+    assert [word for _, a, b, _, _ in steps for word in was[a:b]] == was
+    assert [word for _, _, _, c, d in steps for word in now[c:d]] == now
+    assert all(was[a:b] == now[c:d] for what, a, b, c, d in steps if what == "equal")
+
+
 def test_the_query_that_is_named_gives_the_rest(settings: Settings, brief: Path) -> None:
     """All kinds of them: cells, sides, stories, pairs, edits."""
     by_name: dict[str, str] = {}
@@ -211,8 +324,32 @@ def test_the_query_that_is_named_gives_the_rest(settings: Settings, brief: Path)
     assert by_name.keys() >= {"evidence", "cell_articles", "story_timeline", "edited"}
     with Store.reader(settings.data) as store:
         for name, line in by_name.items():
-            values = dict(word.removeprefix("--").split("=", 1) for word in shlex.split(line)[3:])
-            assert queries.ask(store, name, **values).height, line
+            assert queries.ask(store, name, **asked_by(line)).height, line
+
+
+def asked_by(line: str) -> dict[str, str]:
+    """The parameters of a query on a command line."""
+    return dict(word.removeprefix("--").split("=", 1) for word in shlex.split(line)[3:])
+
+
+def test_the_query_of_a_panel_gives_as_many_stories_as_its_number_says(settings: Settings, brief: Path) -> None:
+    counted = 0
+    with Store.reader(settings.data) as store:
+        for panel in tree(brief).find_class("panel"):
+            n, noun, *_ = [*words_of(panel.find_class("sub")[0]).split(), "", ""]
+            line = words_of(panel.find_class("query")[0]).removeprefix("All of it: ")
+            if noun in ("story", "stories") and line.split()[2] in ("evidence", "cell_articles"):
+                assert queries.ask(store, "cell_articles", **asked_by(line))["story_id"].n_unique() == int(n), line
+                counted += 1
+    assert counted > 30
+
+
+def test_kosovo_has_a_shape_of_its_own_on_the_map(brief: Path) -> None:
+    shapes = json.loads((SEEDS / "map" / "region.geojson").read_text(encoding="utf-8"))["features"]
+    assert {"XK", "RS", "BA", "ME", "MK", "AL"} <= {shape["properties"]["code"] for shape in shapes}
+    map_ = tree(brief).get_element_by_id("map")
+    assert "Kosovo: " in map_.xpath(".//svg/@aria-label")[0]
+    assert len({*map_.xpath(".//svg//path/@fill")} & {f"var(--q{n})" for n in range(6)}) > 1  # coloured by what was written
 
 
 def test_top_stories_say_who_was_silent(brief: Path) -> None:
@@ -227,6 +364,11 @@ def test_edits_show_what_went_and_what_came(brief: Path) -> None:
     edits = tree(brief).get_element_by_id("edits")
     assert words_of(next(edits.iter("del"))) == "first words"
     assert "balkanwatch diff a" in words_of(edits)
+    link = edits.xpath(".//p[@class='more']/a[@class='n']")[0]
+    assert words_of(link) == "3 words"
+    panel = tree(brief).get_element_by_id(link.get("href")[1:]).getparent().find_class("panel")[0]
+    assert words_of(next(panel.iter("del"))) == "It said first."
+    assert words_of(panel.find_class("query")[0]).startswith("All of it: balkanwatch diff a")
 
 
 @pytest.mark.parametrize("lang", LANGS)
@@ -282,7 +424,7 @@ def test_a_period_without_articles_says_so(settings: Settings, tmp_path: Path) -
     path = write_report(settings, since=date(2021, 1, 1), until=date(2021, 1, 7), target=tmp_path / "empty.html")
     page = tree(path)
     assert "No article was published in this period." in words_of(page.get_element_by_id("brief"))
-    assert not page.find_class("ev")
+    assert not page.xpath("//main//a[@class='n'][not(ancestor::section[@id='feeds'])]")
 
 
 def test_an_empty_warehouse_is_told(tmp_path: Path) -> None:
@@ -333,9 +475,13 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="module")
-def hostile_brief(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    data = newsroom(tmp_path_factory.mktemp("hostile"), 20, HOSTILE)
-    return write_report(Settings.read(data=data), since=date(2023, 11, 12))
+def hostile_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings.read(data=newsroom(tmp_path_factory.mktemp("hostile"), 20, HOSTILE))
+
+
+@pytest.fixture(scope="module")
+def hostile_brief(hostile_settings: Settings) -> Path:
+    return write_report(hostile_settings, since=date(2023, 11, 12))
 
 
 def test_hostile_text_stays_text(hostile_brief: Path) -> None:
@@ -451,11 +597,75 @@ def test_a_number_opens_its_sentences_by_keyboard_and_closing_goes_back(browser:
 @pytest.mark.needs_chromium
 @pytest.mark.parametrize("width", [400, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_and_can_be_read(width: int, scheme: str, browser: Any, brief: Path) -> None:
+def test_it_fits_and_can_be_read(width: int, scheme: str, browser: Any, rising_brief: Path, hostile_brief: Path) -> None:
     """No sideways scrolling of the page, and text stands out from its ground (WCAG AA: 4.5 to 1) in every cell and line."""
-    page, _ = opened(browser, brief, width, color_scheme=scheme)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(CONTRAST) == []
+    for path in (rising_brief, hostile_brief):
+        page, _ = opened(browser, path, width, color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(CONTRAST) == []
+        assert page.evaluate(CLIPPED) == []
+
+
+CLIPPED = """
+() => {
+  const bad = [];
+  for (const svg of document.querySelectorAll('.chart svg')) {
+    const frame = svg.getBoundingClientRect(), boxes = [];
+    for (const label of svg.querySelectorAll('text')) {
+      const b = label.getBoundingClientRect();
+      if (b.left < frame.left - 1 || b.right > frame.right + 1 || b.top < frame.top - 1 || b.bottom > frame.bottom + 1)
+        bad.push('cut: ' + label.textContent);
+      for (const [other, a] of boxes)
+        if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+            && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4)
+          bad.push('over each other: ' + other.textContent + ' and ' + label.textContent);
+      boxes.push([label, b]);
+    }
+  }
+  return bad;
+}
+"""
+
+
+@pytest.mark.needs_chromium
+def test_a_screen_reader_finds_names_headings_and_landmarks(browser: Any, rising_brief: Path) -> None:
+    page, _ = opened(browser, rising_brief)
+    tree_ = page.locator("body").aria_snapshot()
+    unnamed = re.findall(r"^\s*- (?:link|img|table|region|navigation|group)(?::.*)?$", tree_, re.MULTILINE)
+    assert not [line for line in unnamed if not line.strip().startswith("- group")]
+    for landmark in ("banner", "main", "contentinfo", 'navigation "Contents"', 'complementary "Evidence"'):
+        assert f"- {landmark}" in tree_, landmark
+    assert 'link "Kosovo: ' in tree_ and 'img "Kosovo: ' in tree_
+    assert not page.evaluate(
+        "[...document.querySelectorAll('table')].filter(t => !t.caption || !t.querySelector('th[scope]')).length"
+    )
+    for section in ("topics", "matrix", "map", "sides", "network"):  # what is drawn can be read
+        drawn = page.locator(f"#{section} svg, #{section} .heat").count()
+        assert not drawn or page.locator(f"#{section} table").count(), section
+    levels = [int(one) for one in re.findall(r"heading .*\[level=(\d)\]", tree_)]
+    assert levels[0] == 1 and all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the brief"
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    linear = [one / 12.92 if one <= 0.03928 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
+    return sum(weight * one for weight, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_stand_out_as_the_guidelines_ask(scheme: str) -> None:
+    """WCAG AA for every pair that the page and its charts use: 4.5 to 1 for text, 3 to 1 for what is drawn."""
+    colours: dict[str, str] = {}
+    for block in re.findall(r":root \{(.*?)\}", STYLE.read_text(encoding="utf-8"), re.DOTALL)[: 1 if scheme == "light" else 2]:
+        colours |= dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", block))
+    text = [(ink, ground) for ink in ("ink", "muted", "accent") for ground in ("paper", "sheet")]
+    text += [("ink", ground) for ground in ("mark", "ins", "del")] + [(f"on{n}", f"q{n}") for n in range(6)]
+    for wanted, pairs in ((4.5, text), (3.0, [("pale", "paper"), ("accent", "paper"), ("muted", "paper")])):
+        for pair in pairs:
+            low, high = sorted(luminance(colours[one]) for one in pair)
+            assert (high + 0.05) / (low + 0.05) >= wanted, pair
 
 
 CONTRAST = """

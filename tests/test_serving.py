@@ -1,31 +1,35 @@
 """Schedules on a real Prefect server: `balkanwatch serve` by itself, and a server on PostgreSQL with a process worker."""
 
 import contextlib
+import itertools
 import json
 import os
+import re
 import signal
-import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
+import servers
 from conftest import BALKANWATCH, ROOT, SAMPLE, Prepare, answers, environment
+from servers import free_port
+
+from flows import run, serving
+from flows.settings import Settings
 
 PREFECT = (sys.executable, "-m", "prefect")
 QUIET = {
     "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "NO_COLOR": "1", "COLUMNS": "200",
 }  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -69,9 +73,10 @@ def flow_runs(api: str, name: str) -> list[dict[str, Any]]:
 
 
 def launch(api: str, name: str) -> str:
-    """Start a deployment now; returns the id of its run."""
-    found = asked(api, "/deployments/filter", {"deployments": {"name": {"any_": [name]}}})
-    return str(asked(api, f"/deployments/{found[0]['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})["id"])
+    """Start a deployment now; returns the id of its run. A server that is busy (503) is asked again."""
+    found = until(lambda: asked(api, "/deployments/filter", {"deployments": {"name": {"any_": [name]}}}), 30, f"finding {name}")
+    path, body = f"/deployments/{found[0]['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}}
+    return str(until(lambda: asked(api, path, body), 30, f"the start of {name}")["id"])
 
 
 def ended(api: str, run_id: str, seconds: float = 120) -> str:
@@ -82,31 +87,10 @@ def ended(api: str, run_id: str, seconds: float = 120) -> str:
 
 
 @pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """A PostgreSQL server of its own on loopback; the address of its database."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
-    folder = tmp_path / "postgres"
-    folder.mkdir()
-    user = "postgres" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
-    if user:
-        import shutil
-
-        for path in (folder, *tmp_path.parents):  # it must be able to reach its folder
-            if path.is_relative_to("/tmp") and path != Path("/tmp"):
-                path.chmod(0o755)
-        shutil.chown(folder, user, user)
-        tmp_path.chmod(0o755)
-    port = free_port()
-    data = folder / "data"
-    make = [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"]
-    subprocess.run([str(part) for part in make], check=True, capture_output=True, user=user, cwd=folder)
-    options = f"-F -c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder}"
-    control = [str(programs / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log")]
-    subprocess.run([*control, "-o", options, "start"], check=True, capture_output=True, user=user, cwd=folder)
-    try:
-        yield f"127.0.0.1:{port}/postgres"
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True, user=user, cwd=folder)
+    with servers.postgres() as address:
+        yield f"{address}/postgres"
 
 
 @pytest.mark.needs_postgres
@@ -136,6 +120,49 @@ def test_a_team_on_postgres_with_a_worker_survives_kills(postgres: str, prepare:
             assert ended(api, launch(api, "monitor")) == "COMPLETED", (tmp_path / "worker.log").read_text()
             assert answers(settings.data, "select count(*) from article")[0][0] == 44
             assert ended(api, launch(api, "health-check")) == "COMPLETED", (tmp_path / "worker.log").read_text()
+
+
+def test_serve_runs_every_flow_one_at_a_time_and_forgets_old_runs(prepare: Prepare, tmp_path: Path) -> None:
+    settings = prepare([SAMPLE])
+    run.run_monitor(settings, 60)
+    assert _n_tagged(settings, "barricades")
+    for path in settings.seeds.glob("rule/*.csv"):  # an analyst takes a topic's rules out of the seeds
+        pl.read_csv(path, infer_schema=False).filter(pl.col("topic_id") != "barricades").write_csv(path)
+    home = tmp_path / "prefect"
+    api = f"http://127.0.0.1:{free_port()}/api"
+    env = QUIET | environment(settings) | {
+        "PREFECT_API_URL": api, "PREFECT_HOME": str(home), "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "5",
+        "BALKANWATCH_RETAG_IN_RUN_BELOW": "0",
+    }  # fmt: skip
+    log = tmp_path / "serve.log"
+    with started(*BALKANWATCH, "serve", "--cron", "0 0 1 1 *", "--max-seconds", "60", env=env, log=log):
+        until(lambda: len(asked(api, "/deployments/filter", {})) == 5, 180, "serving")
+        names = ("daily-brief", "weekly-brief", "retag", "health-check", "monitor")
+        ids = [launch(api, name) for name in names]  # all at once
+        assert [ended(api, one, 180) for one in ids] == ["COMPLETED"] * 5, log.read_text()
+        wanted = {"flow_runs": {"id": {"any_": ids}}, "sort": "START_TIME_ASC"}
+        runs = until(lambda: asked(api, "/flow_runs/filter", wanted), 30, "the list of runs")
+        assert all(one["end_time"] <= after["start_time"] for one, after in itertools.pairwise(runs))
+        briefs = sorted(path.name for path in (settings.data / "reports").iterdir())
+        assert briefs == ["brief-2023-11-24-2023-11-30-en.html", "brief-2023-11-30-en.html"]
+        assert not _n_tagged(settings, "barricades")
+        artifacts = until(lambda: asked(api, "/artifacts/filter", {}), 30, "the list of artifacts")
+        told = {one["key"]: one["data"] for one in artifacts if one["key"] in ("retag", "health", "brief")}
+        assert re.match(r"[1-9]\d* articles were tagged again", told["retag"])
+        assert "- feeds: 1, of which 0 fail" in told["health"] and ".html" in told["brief"]
+        automations = until(lambda: asked(api, "/automations/filter", {}), 30, "the list of automations")
+        assert serving.AUTOMATION in {one["name"] for one in automations}
+        with contextlib.closing(sqlite3.connect(home / "prefect.db", timeout=30)) as database, database:
+            for one, days in ((ids[0], 15), (ids[1], 13)):
+                ago = f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d %H:%M:%S.%f}"
+                database.execute("update flow_run set end_time = ? where id = ?", (ago, one))
+        left = lambda: {one["id"] for one in asked(api, "/flow_runs/filter", {})}  # noqa: E731
+        until(lambda: ids[0] not in left(), 60, "pruning")
+        assert ids[1] in until(left, 30, "the list of runs")
+
+
+def _n_tagged(settings: Settings, topic_id: str) -> int:
+    return int(answers(settings.data, "select count(*) from tag where topic_id = $topic_id", topic_id=topic_id)[0][0])
 
 
 @pytest.mark.soak

@@ -28,6 +28,7 @@ _ATTRIBUTES = {
     "y2", "cx", "cy", "r", "width", "height", "dx", "dy", "text-anchor", "font-size", "font-weight", "viewBox", "href",
     "stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "display", "id",
 }  # fmt: skip
+_ARIA = {"role", "aria-label", "aria-hidden", "tabindex"}
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _LONG = re.compile(r"-?\d+\.\d{2,}")
 
@@ -55,14 +56,21 @@ def svg(spec: Spec, label: str, places: Sequence[Place] = ()) -> Html:
     import vl_convert
 
     root = ElementTree.fromstring(vl_convert.vegalite_to_svg(spec))
-    known = {place.href for place in places if place.href}
-    ids = {place.href: place.id for place in places if place.id}
+    waiting = {place.href: place for place in places if place.href}
+    known = set(waiting)
     links = list(root.iter("{http://www.w3.org/2000/svg}a"))
     for element in links:
         href = "#" + element.attrib.pop(_HREF, "").rpartition("#")[2]  # Vega puts an address of its own before it
-        if href in known:
-            element.set("href", href)
-            element.set("id", ids.pop(href, ""))
+        if href not in known:
+            continue
+        element.set("href", href)
+        if href in waiting and "".join(element.itertext()).strip():
+            place = waiting.pop(href)
+            element.set("id", place.id or "")
+            element.set("aria-label", f"{place.name}: {place.number}")
+        else:  # dots and second lines of a label are for the eye and the mouse
+            element.set("aria-hidden", "true")
+            element.set("tabindex", "-1")
     root.attrib = {"viewBox": root.get("viewBox", ""), "role": "group" if links else "img", "aria-label": label}
     return Html(_clean(root))
 
@@ -85,11 +93,7 @@ def _clean(element: ElementTree.Element) -> str:
         return ""
     if not given.get("id"):
         given.pop("id", None)
-    kept = {
-        key: _colour(value)
-        for key, value in given.items()
-        if key in _ATTRIBUTES or (name == "svg" and key in {"role", "aria-label"})
-    }
+    kept = {key: _colour(value) for key, value in given.items() if key in _ATTRIBUTES or (name in {"svg", "a"} and key in _ARIA)}
     if name == "g" and not kept:
         return inner
     if kept.get("fill") == "none" and kept.get("stroke", "none") == "none" and name == "path":
@@ -208,13 +212,19 @@ def _lines(name: str, width: int = 13) -> list[str]:
     return lines
 
 
-def _cut(line: str, width: int = 16) -> str:
-    return line if len(line) <= width else f"{line[: width - 1]}…"
+def _brief(name: str) -> list[str]:
+    """A name in two short lines at most."""
+    first, *rest = _lines(name, NAME_WIDTH)
+    lines = [first, *rest[: NAME_LINES - 1]]
+    if len(rest) >= NAME_LINES:
+        lines[-1] += "…"
+    return [line if len(line) <= NAME_WIDTH + 1 else f"{line[:NAME_WIDTH]}…" for line in lines]
 
 
 # -- network ----------------------------------------------------------------------------------------------------------
 
-NET_WIDTH, NET_HEIGHT, RING, LINE_HEIGHT = 440, 410, 122, 14
+NET_WIDTH, NET_HEIGHT, RING, LINE_HEIGHT = 460, 410, 118, 14
+NAME_LINES, NAME_WIDTH = 2, 12  # of a name beside its dot; more is cut
 
 
 def network(places: Sequence[Place], pairs: Sequence[tuple[str, str, int]], countries: Collection[str], label: str) -> Html:
@@ -237,7 +247,7 @@ def network(places: Sequence[Place], pairs: Sequence[tuple[str, str, int]], coun
         radius = 5 + 11 * math.sqrt(place.strength)
         colour = ACCENT if place.code in countries else MUTED
         dots.append({"x": x[place.code], "y": y[place.code], "size": math.pi * radius**2, "colour": colour, "href": place.href})
-        text_lines = [*(_cut(line) for line in _lines(place.name)), place.number]
+        text_lines = [*_brief(place.name), place.number]
         align = "center" if abs(math.cos(a)) < 0.2 else "left" if math.cos(a) > 0 else "right"
         lift = LINE_HEIGHT * (len(text_lines) - 1) / 2 * (math.sin(a) - 1)  # lines go down from the first
         labels.append({

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,59 +11,102 @@ import polars as pl
 
 from pipeline.report import charts
 from pipeline.report.evidence import Key, Sentence
-from pipeline.report.figures import Figures, Period
+from pipeline.report.figures import BASELINE, Figures, Period
 from pipeline.report.html import Html, join, link, tag, text
 from pipeline.report.words import Words
 
 MAX_USES = 4  # places a panel knows its way back to
+LIMITED, ALL = (
+    {"cell_articles", "edited", "evidence", "named_together"},
+    "1000000",
+)  # questions that give few rows unless asked for all
 Find = Callable[[Iterable[Key]], dict[Key, list[Sentence]]]
 
 
+@dataclass
+class _Panel:
+    block: int
+    title: str
+    sub: str
+    command: str
+    rows: Sequence[Html] | None  # None: the sentences of its key
+    uses: int = 0
+
+
 class Panels:
-    """Remembers which numbers stand on the page, and writes a panel for each, which shows when its number is followed."""
+    """Remembers which numbers stand on the page, and writes a panel for each, which shows when its number is followed.
 
-    def __init__(self) -> None:
-        self._uses: dict[Key, int] = {}
-        self._title: dict[Key, tuple[int, str, int]] = {}  # number of the panel, its title, what it counts
+    The key of a panel says which sentences it holds; one that lists rows of its own goes by a name instead.
+    """
 
-    def place(self, key: Key, title: str, n: int) -> tuple[str, str | None]:
-        """Where a number leads (href), and the id of its own place; none but the first few places are found again."""
-        is_new = self._uses.get(key, 0) < MAX_USES
-        self._uses[key] = min(self._uses.get(key, 0) + 1, MAX_USES)
-        block, _, _ = self._title.setdefault(key, (len(self._title), title, n))
-        name = f"{block}-{self._uses[key]}"
+    def __init__(self, words: Words, period: Period) -> None:
+        self._words, self._period = words, period
+        self._panels: dict[Key | str, _Panel] = {}
+
+    def place(
+        self, key: Key | str, title: str, n: int | None, rest: str | None = None, rows: Sequence[Html] | None = None
+    ) -> tuple[str, str | None]:
+        """Where a number leads (href), and the id of its own place; none but the first few places are found again.
+
+        `n` is what the panel says that it counts, `rest` the command that gives everything (by default that of the key).
+        """
+        if key not in self._panels:
+            rest = rest or (command(key, self._period) if isinstance(key, Key) else "")
+            self._panels[key] = _Panel(len(self._panels), title, self._sub(key, n), rest, rows)
+        panel = self._panels[key]
+        is_new = panel.uses < MAX_USES
+        panel.uses = min(panel.uses + 1, MAX_USES)
+        name = f"{panel.block}-{panel.uses}"
         return f"#e{name}", f"r{name}" if is_new else None
 
-    def number(self, label: object, key: Key, title: str, n: int) -> Html:
-        """A number with its link; a plain one when there is nothing behind it."""
-        if not n:
+    def number(
+        self,
+        label: object,
+        key: Key | str,
+        title: str,
+        n: int | None,
+        rest: str | None = None,
+        rows: Sequence[Html] | None = None,
+    ) -> Html:
+        """A number with its link; a plain one when it is nought, for then there is nothing behind it."""
+        if n == 0:
             return text(label)
-        href, id_ = self.place(key, title, n)
+        href, id_ = self.place(key, title, n, rest, rows)
         return tag("a", label, class_="n", id=id_, href=href)
 
     def keys(self) -> list[Key]:
-        """What the numbers so far count."""
-        return list(self._uses)
+        """Whose sentences the numbers so far ask for."""
+        return [key for key in self._panels if isinstance(key, Key)]
 
-    def write(self, found: Mapping[Key, list[Sentence]], words: Words, period: Period, room: int) -> Html:
+    def write(self, found: Mapping[Key, list[Sentence]], room: int) -> Html:
         """All panels, with as many sentences in each as there is room for (bytes)."""
         for limit in (5, 4, 3, 2, 1):
-            written = join([self._panel(key, found[key][:limit], words, period) for key in self._uses])
+            written = join([self._panel(panel, self._rows(key, panel, found, limit)) for key, panel in self._panels.items()])
             if len(written.encode()) <= room:
                 break
         return written
 
-    def _panel(self, key: Key, sentences: Sequence[Sentence], words: Words, period: Period) -> Html:
-        block, title, n = self._title[key]
-        uses = range(1, self._uses[key] + 1)
-        close = [tag("a", "×", class_="x", href=f"#r{block}-{use}", aria_label=words("close")) for use in uses]
-        rest = tag("p", words("the_rest"), " ", shown(command(key, period)), class_="query")
-        said = [tag("li", sentence(one, words)) for one in sentences]
+    def _sub(self, key: Key | str, n: int | None) -> str:
+        if isinstance(key, str):
+            return ""
+        days = self._words.period(Period(*key.days) if key.days else self._period)
+        counted = [] if n is None or key.story else [self._words.count(n, "article" if key.edited else "story")]
+        return " · ".join([*counted, days])
+
+    def _rows(self, key: Key | str, panel: _Panel, found: Mapping[Key, list[Sentence]], limit: int) -> Sequence[Html]:
+        if panel.rows is not None or isinstance(key, str):
+            return panel.rows or []
+        return [sentence(one, self._words) for one in found[key][:limit]]
+
+    def _panel(self, panel: _Panel, rows: Sequence[Html]) -> Html:
+        words, uses = self._words, range(1, panel.uses + 1)
+        close = [tag("a", "×", class_="x", href=f"#r{panel.block}-{use}", aria_label=words("close")) for use in uses]
+        rest = tag("p", words("the_rest"), " ", shown(panel.command), class_="query")
         return tag(
             "section",
-            [tag("i", id=f"e{block}-{use}") for use in uses],
-            tag("div", tag("div", close, class_="close"), tag("h3", title), tag("p", words.count(n, "story"), class_="sub"),
-                tag("ol", said) if said else tag("p", words("no_sentences")), rest, class_="panel"),
+            [tag("i", id=f"e{panel.block}-{use}") for use in uses],
+            tag("div", tag("div", close, class_="close"), tag("h3", panel.title), tag("p", panel.sub, class_="sub"),
+                tag("ol", [tag("li", row) for row in rows]) if rows else tag("p", words("no_sentences")), rest, class_="panel"),
             class_="ev",
         )  # fmt: skip
 
@@ -70,13 +115,23 @@ def command(key: Key, period: Period) -> str:
     """The query that gives everything behind a number."""
     if key.story is not None:
         return f"balkanwatch query story_timeline --story={_shell(key.story)}"
-    until, days = (key.day, 1) if key.day else (period.until, period.days)
-    if key.pair:
+    days = Period(*key.days) if key.days else period
+    options: dict[str, str]
+    if key.edited:
+        name, options = "edited", {}
+    elif key.pair:
         name, options = "named_together", {"first": key.pair[0], "second": key.pair[1]}
     else:
         name = "cell_articles" if key.topic == "*" else "evidence"
         options = {"country": key.country, "topic": key.topic, "side": key.side}
-    options |= {"days": str(days), "until": str(until)}
+    return query(name, days, **options)
+
+
+def query(name: str, days: Period, **options: str) -> str:
+    """The line that asks one of the questions of sql/queries about a period, for all of its rows."""
+    options |= {"days": str(days.days), "until": str(days.until)}
+    if name in LIMITED:
+        options["limit"] = ALL
     return " ".join([f"balkanwatch query {name}", *(f"--{option}={_shell(value)}" for option, value in options.items())])
 
 
@@ -111,7 +166,7 @@ class Desk:
     def __init__(self, figures: Figures, words: Words, find: Find, shapes: Path) -> None:
         self.f, self.w, self.shapes = figures, words, shapes
         self._find, self._found = find, dict[Key, list[Sentence]]()
-        self.period, self.panels = figures.period, Panels()
+        self.period, self.panels = figures.period, Panels(words, figures.period)
         self.country = {row["code"]: row for row in figures.countries.iter_rows(named=True)}
         self.cell = {(row["code"], row["topic_id"]): row for row in figures.cells.iter_rows(named=True)}
         self.topics = figures.topics.filter(pl.col("n") > 0).rows(named=True)
@@ -130,6 +185,21 @@ class Desk:
 
     def plain(self, n: int, key: Key, title: str) -> Html:
         return self.panels.number(self.w.number(n), key, title, n)
+
+    def before(self, label: object, n: int, key: Key, title: str) -> Html:
+        """A number of the period before, linked to what was said then."""
+        before = self.period.before
+        return self.panels.number(label, key._replace(days=(before.since, before.until)), title, n)
+
+    def expected(self, value: float, digits: int, code: str, topic_id: str, day: date) -> Html:
+        """A number that comes from the days before a burst, linked to what was said on these."""
+        days = (day - timedelta(days=BASELINE), day - timedelta(days=1))
+        title = self.topic_title(code, topic_id)
+        return self.panels.number(self.w.number(value, digits), Key(code, topic_id, days=days), title, None)
+
+    def rest(self, line: str) -> Html:
+        """Which command gives all of a section."""
+        return tag("p", self.w("the_rest"), " ", shown(line), class_="query")
 
     def topic_title(self, code: str, topic_id: str) -> str:
         return f"{self.w.country(code)} · {self.w.topic(topic_id)}"

@@ -19,9 +19,10 @@ class Key(NamedTuple):
     country: str = "*"
     topic: str = "*"
     side: str = "*"
-    day: date | None = None
+    days: tuple[date, date] | None = None  # first and last; None is the period of the brief
     story: str | None = None
     pair: tuple[str, str] | None = None  # countries or actors named together
+    edited: bool = False  # only articles that were changed after publication
 
 
 class Sentence(NamedTuple):
@@ -70,18 +71,19 @@ def _alike(keys: Sequence[Key]) -> Iterator[list[int]]:
     """The keys by what they ask for, so that one query answers all of a kind."""
     groups: dict[tuple[bool, ...], list[int]] = {}
     for number, key in enumerate(keys):
-        groups.setdefault(tuple(part not in ("*", None) for part in key), []).append(number)
+        groups.setdefault(tuple(part not in ("*", None, False) for part in key), []).append(number)
     yield from groups.values()
 
 
 def _picks(store: Store, numbers: list[int], keys: Sequence[Key], limit: int) -> pl.DataFrame:
     key = keys[numbers[0]]
     frame = pl.DataFrame(
-        [(n, k.country, k.topic, k.side, k.day, k.story, *(k.pair or ("", ""))) for n in numbers for k in [keys[n]]],
-        schema={"block": pl.Int32, "country": pl.String, "topic": pl.String, "side": pl.String, "day": pl.Date,
-                "story": pl.String, "a": pl.String, "b": pl.String}, orient="row",
+        [(n, k.country, k.topic, k.side, *(k.days or (None, None)), k.story, *(k.pair or ("", "")))
+         for n in numbers for k in [keys[n]]],
+        schema={"block": pl.Int32, "country": pl.String, "topic": pl.String, "side": pl.String, "since": pl.Date,
+                "until": pl.Date, "story": pl.String, "a": pl.String, "b": pl.String}, orient="row",
     )  # fmt: skip
-    joins, where = [], ["art.is_now"]
+    joins, where = [], ["art.day between k.since and k.until" if key.days else "art.is_now"]
     if key.country != "*":
         joins.append("inner join about on k.country = about.code and about.article_id = art.article_id")
     if key.topic != "*":
@@ -89,12 +91,13 @@ def _picks(store: Store, numbers: list[int], keys: Sequence[Key], limit: int) ->
     if key.pair:
         joins.append("inner join named as x on k.a = x.node and x.article_id = art.article_id")
         joins.append("inner join named as y on k.b = y.node and y.article_id = art.article_id")
-    where += ["art.side = k.side"] * (key.side != "*") + ["art.day = k.day"] * (key.day is not None)
-    where += ["art.story_id = k.story"] * (key.story is not None)
+    if key.edited:
+        joins.append("semi join changed on changed.article_id = art.article_id")
+    where += ["art.side = k.side"] * (key.side != "*") + ["art.story_id = k.story"] * (key.story is not None)
     once = "art.article_id" if key.story else "art.story_id"
     sql = f"""
     with found as (
-        select k.block, art.article_id, art.story_id, art.outlet, art.day, told.n_outlets,
+        select k.block, art.article_id, art.story_id, art.outlet, art.day, told.n_outlets_ever as n_outlets,
             row_number() over (partition by k.block, {once} order by art.article_id) as nth_of_story
         from key_ as k cross join art {" ".join(joins)} inner join told on art.story_id = told.story_id
         where {" and ".join(where)}

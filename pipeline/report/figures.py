@@ -1,7 +1,8 @@
 """What the brief counts: every frame of it, from one snapshot, restricted to the period and the one before.
 
 Only the curves over time read the coverage mart; all other counts are exact distinct counts over the articles of two periods.
-`Figures.read` puts these into temporary tables (`art`, `about`, `tagged`, `told`, `named`) of the reader's own connection.
+`Figures.read` puts these into temporary tables (`art`, `about`, `tagged`, `changed`, `told`, `named`) of the reader's own
+connection, a little further back than it counts: the sentences behind curves and expectations come from there.
 """
 
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from pipeline.warehouse import Store
 
 CORE = ("XK", "RS", "BA", "ME", "MK", "AL")
 N_BINS = 56  # days a curve shows at most; longer histories are averaged by week
-N_BURSTS, N_LEADING, N_STORIES, N_EDITS, N_FEEDS, N_NODES, N_PAIRS = 6, 3, 8, 6, 15, 14, 30
+N_BURSTS, N_LEADING, N_STORIES, N_EDITS, N_FEEDS, N_EXAMPLES, N_NODES, N_PAIRS = 6, 3, 8, 6, 15, 5, 14, 30
 CURVES = 4  # periods before this one that a curve shows
 MIN_CURVE = 28  # days a curve shows at least
+BASELINE = 28  # days before a burst from which its expectation comes
+MAX_REACH = 400  # days from which sentences behind a curve are taken
 
 
 @dataclass(frozen=True)
@@ -70,22 +73,27 @@ class Figures:
     curves: pl.DataFrame  # key (country code or topic_id), bin (first day), n (stories a day)
     bins: list[date]  # the first day of each step of a curve
     step: int  # days a step
-    bursts: pl.DataFrame  # code, topic_id, day, observed, expected, q_value; stories: list of story_id, n_days
+    bursts: pl.DataFrame  # code, topic_id, day, observed, expected, q_value, n_days; n_all: how many there are, shown or not
     stories: pl.DataFrame  # story_id, n_articles, n_outlets, title, lang, script, url, outlet, day, sides, topic_id
     edits: pl.DataFrame  # article_id, outlet, url, lang, script, title, first_title, body, first_body, n_versions, day
     leading: pl.DataFrame  # code, topic_id, story_id, n_outlets, title, lang, script, url, outlet: of each burst
     nodes: pl.DataFrame  # node, kind (country, actor), name, n
     pairs: pl.DataFrame  # a, b, n
     feeds: pl.DataFrame  # state, n
-    problems: pl.DataFrame  # feed_id, outlet, state, reason
+    problems: pl.DataFrame  # feed_id, outlet, state, n_failures, silent_days, reason, moved_to
+    examples: pl.DataFrame  # state, feed_id, outlet, last_success_at, last_day, n_failures, last_error: some feeds of each state
 
     @classmethod
     def read(cls, store: Store, period: Period) -> "Figures":
         """Count everything; takes seconds on a million articles."""
-        for sql in PREPARE:
-            store.read(sql, **_used(sql, period))
-        ask = _Asker(store, period)
         (oldest,) = store.read("select min(published_day) as day from article")["day"]
+        bins, step = _bins(period, oldest)
+        reach = min(
+            period.before.since, period.since - timedelta(days=BASELINE), max(bins[0], period.until - timedelta(days=MAX_REACH))
+        )
+        ask = _Asker(store, period, reach)
+        for sql in PREPARE:
+            ask(sql)
         nodes, bursts = ask(NODES), ask(BURSTS)
         store.read(NAMED, node_=nodes)
         stories, edits = ask(STORIES), ask(EDITS)
@@ -95,7 +103,6 @@ class Figures:
         texts = store.read(TEXTS, id_=ids)  # by rowid, or every text would be read
         first_texts = texts.filter(version=1).select("article_id", first_title="title", first_body="body")
         key = ["article_id", "version"]
-        bins, step = _bins(period, oldest)
         return cls(
             period, {**ask(TOTALS).row(0, named=True), **ask(EDIT_COUNT).row(0, named=True)},
             has_before=oldest is not None and oldest <= period.before.since,
@@ -106,20 +113,19 @@ class Figures:
             .join(first_texts, on="article_id", how="left", maintain_order="left"),
             leading=leading.join(texts, on=key, how="left", maintain_order="left"), nodes=nodes,
             pairs=ask(PAIRS), feeds=ask(FEEDS), problems=ask(PROBLEMS),
+            examples=ask(EXAMPLES),
         )  # fmt: skip
 
 
 class _Asker:
-    def __init__(self, store: Store, period: Period) -> None:
-        self._store, self._period = store, period
+    """Asks with the days of the brief as parameters."""
+
+    def __init__(self, store: Store, period: Period, reach: date) -> None:
+        self._store = store
+        self._days = {"since": period.since, "until": period.until, "start": period.before.since, "reach": reach}
 
     def __call__(self, sql: str) -> pl.DataFrame:
-        return self._store.read(sql, **_used(sql, self._period))
-
-
-def _used(sql: str, period: Period) -> dict[str, object]:
-    values = {"since": period.since, "until": period.until, "start": period.before.since}
-    return {name: value for name, value in values.items() if f"${name}" in sql}
+        return self._store.read(sql, **{name: day for name, day in self._days.items() if f"${name}" in sql})
 
 
 def _bins(period: Period, first: date | None) -> tuple[list[date], int]:
@@ -140,12 +146,14 @@ def _curves(store: Store, bins: list[date], step: int, period: Period) -> pl.Dat
 PREPARE = (
     """
     create or replace temp table health as
-    select feed_id, outlet, state, n_failures, silent_days, note, last_error, moved_to from feed_health where is_active
+    select feed_id, outlet, state, n_failures, silent_days, note, last_error, moved_to, last_success_at
+    from feed_health where is_active
     """,
     """
     create or replace temp table art as
-    select article_id, story_id, outlet, owner, side, lang, published_day as day, published_day >= $since as is_now
-    from article_side where published_day between $start and $until
+    select article_id, story_id, outlet, owner, side, lang, published_day as day, published_day >= $since as is_now,
+        published_day between $start and $since - 1 as is_before
+    from article_side where published_day between $reach and $until
     """,
     """
     create or replace temp table about as
@@ -157,23 +165,29 @@ PREPARE = (
     select t.article_id, t.topic_id from tag_effective as t where t.article_id in (select article_id from art)
     """,
     """
+    create or replace temp table changed as
+    select article_id from article where published_day between $reach and $until and n_versions > 1
+    """,
+    """
     create or replace temp table told as
-    select story_id, count(*)::integer as n_articles, count(distinct outlet)::integer as n_outlets, max(day) as last_day
-    from art where is_now group by story_id
+    select story_id, count(*) filter (is_now)::integer as n_articles,
+        count(distinct outlet) filter (is_now)::integer as n_outlets,
+        count(distinct outlet)::integer as n_outlets_ever, max(day) as last_day
+    from art group by story_id
     """,
 )
 
-N = "count(distinct story_id) filter (is_now)::integer as n, count(distinct story_id) filter (not is_now)::integer as n_before"
+N = "count(distinct story_id) filter (is_now)::integer as n, count(distinct story_id) filter (is_before)::integer as n_before"
 
 TOTALS = f"""
-select {N}, count(*) filter (is_now)::integer as n_articles, count(*) filter (not is_now)::integer as n_articles_before,
+select {N}, count(*) filter (is_now)::integer as n_articles, count(*) filter (is_before)::integer as n_articles_before,
     count(distinct outlet) filter (is_now)::integer as n_outlets,
-    count(distinct outlet) filter (not is_now)::integer as n_outlets_before
+    count(distinct outlet) filter (is_before)::integer as n_outlets_before
 from art
 """
 EDIT_COUNT = """
-select count(*) filter (is_now)::integer as n_edits, count(*) filter (not is_now)::integer as n_edits_before
-from art inner join article using (article_id) where n_versions > 1
+select count(*) filter (is_now)::integer as n_edits, count(*) filter (is_before)::integer as n_edits_before
+from art inner join changed using (article_id)
 """
 COUNTRIES = f"select code, {N} from art inner join about using (article_id) group by code order by n desc, code"
 TOPICS = f"""
@@ -211,7 +225,7 @@ with cell as (
     where is_burst and day between $since and $until and country_code <> '*' and topic_id <> '*'
     group by country_code, topic_id
 )
-select c.code, c.topic_id, c.day, c.n_days, b.observed, b.expected, b.q_value, b.p_value
+select c.code, c.topic_id, c.day, c.n_days, b.observed, b.expected, b.q_value, b.p_value, count(*) over ()::integer as n_all
 from cell as c inner join burst as b on c.code = b.country_code and c.topic_id = b.topic_id and c.day = b.day
 order by b.p_value, b.observed - b.expected desc, c.code, c.topic_id limit {N_BURSTS}
 """
@@ -291,4 +305,12 @@ PROBLEMS = f"""
 select feed_id, outlet, state, n_failures, silent_days, coalesce(note, last_error) as reason, moved_to
 from health where (state in ('failing', 'silent', 'gap') or moved_to is not null)
 order by list_position(['silent', 'failing', 'gap'], state) nulls last, n_failures desc, feed_id limit {N_FEEDS}
+"""
+EXAMPLES = f"""
+select state, feed_id, outlet, last_success_at, n_failures, last_error,
+    (select max(published_day) from article) - silent_days::integer as last_day
+from health
+qualify row_number() over (partition by state order by n_failures desc, silent_days desc nulls last, feed_id)
+    <= case when state in ('failing', 'silent', 'gap') then {N_FEEDS} else {N_EXAMPLES} end
+order by state, n_failures desc, silent_days desc nulls last, feed_id
 """

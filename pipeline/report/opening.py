@@ -42,10 +42,10 @@ def _burst(desk: Desk) -> Html | None:
         return None
     row = desk.f.bursts.row(0, named=True)
     title = desk.topic_title(row["code"], row["topic_id"])
-    key = Key(row["code"], row["topic_id"], day=row["day"])
+    key = Key(row["code"], row["topic_id"], days=(row["day"], row["day"]))
     return filled(
         desk.w("s_burst"), place=tag("b", title), n=desk.stories_of(row["observed"], key, title), day=desk.w.day(row["day"]),
-        expected=desk.w.number(row["expected"], 1),
+        expected=desk.expected(row["expected"], 1, row["code"], row["topic_id"], row["day"]),
     )  # fmt: skip
 
 
@@ -54,10 +54,10 @@ def _rise(desk: Desk) -> Html | None:
     if not rises:
         return None
     row = rises[0]
-    title = desk.topic_title(row["code"], row["topic_id"])
+    title, key = desk.topic_title(row["code"], row["topic_id"]), Key(row["code"], row["topic_id"])
     return filled(
-        desk.w("s_rise"), place=tag("b", title), n=desk.stories_of(row["n"], Key(row["code"], row["topic_id"]), title),
-        before=desk.w.number(row["n_before"]), when=desk.when_before,
+        desk.w("s_rise"), place=tag("b", title), n=desk.stories_of(row["n"], key, title),
+        before=desk.before(desk.w.number(row["n_before"]), row["n_before"], key, title), when=desk.when_before,
     )  # fmt: skip
 
 
@@ -83,11 +83,11 @@ def _lead(desk: Desk) -> Html | None:
     if not desk.topics or desk.topics[0]["topic_id"] == _news(desk):
         return None
     row = desk.topics[0]
-    title = desk.w.topic(row["topic_id"])
+    title, key = desk.w.topic(row["topic_id"]), Key(topic=row["topic_id"])
     most = max(((desk.cell.get((code, row["topic_id"]), {}).get("n", 0), -n, code) for n, code in enumerate(CORE)), default=None)
     parts = {
-        "topic": tag("b", title), "n": desk.stories_of(row["n"], Key(topic=row["topic_id"]), title),
-        "share": desk.w.share(row["n"] / desk.f.totals["n"]),
+        "topic": tag("b", title), "n": desk.stories_of(row["n"], key, title),
+        "share": desk.panels.number(desk.w.share(row["n"] / desk.f.totals["n"]), key, title, row["n"]),
     }  # fmt: skip
     if most is None or not most[0]:
         return filled(desk.w("s_lead"), **parts)
@@ -101,8 +101,10 @@ def _carried(desk: Desk) -> Html | None:
     if row is None or row["n_outlets"] < 2:
         return None
     key = Key(story=row["story_id"])
-    outlets = desk.panels.number(desk.w.count(row["n_outlets"], "outlet"), key, row["title"] or "", row["n_articles"])
-    sides = desk.w.count(len(row["sides"]), "side")
+    outlets, sides = (
+        desk.panels.number(desk.w.count(n, noun), key, row["title"] or "", n)
+        for n, noun in ((row["n_outlets"], "outlet"), (len(row["sides"]), "side"))
+    )
     return filled(desk.w("s_story"), title=tag("b", desk.title(row)), outlets=outlets, sides=sides)
 
 
@@ -133,17 +135,19 @@ def _most_about(desk: Desk) -> Html | None:
     if not rows:
         return None
     row = max(rows, key=lambda one: (one["n"], one["code"]))
-    name = desk.w.country(row["code"])
-    n, share = desk.stories_of(row["n"], Key(row["code"]), name), desk.w.share(row["n"] / desk.f.totals["n"])
+    name, key = desk.w.country(row["code"]), Key(row["code"])
+    n = desk.stories_of(row["n"], key, name)
+    share = desk.panels.number(desk.w.share(row["n"] / desk.f.totals["n"]), key, name, row["n"])
     return filled(desk.w("s_country"), country=tag("b", name), n=n, share=share)
 
 
 def _volume(desk: Desk) -> Html:
-    t = desk.f.totals
-    n = desk.panels.number(desk.w.count(t["n"], "story"), Key(), desk.w("all_stories"), t["n"])
+    t, title = desk.f.totals, desk.w("all_stories")
+    n = desk.stories_of(t["n"], Key(), title)
     template = desk.w("s_volume" if desk.f.has_before else "s_volume_alone")
-    outlets = desk.w.count(t["n_outlets"], "outlet")
-    return filled(template, n=n, outlets=outlets, when=desk.when_before, before=desk.w.number(t["n_before"]))
+    outlets = desk.panels.number(desk.w.count(t["n_outlets"], "outlet"), Key(), title, t["n"])
+    before = desk.before(desk.w.number(t["n_before"]), t["n_before"], Key(), title)
+    return filled(template, n=n, outlets=outlets, when=desk.when_before, before=before)
 
 
 def _side_number(desk: Desk, side: str, topic_id: str, row: dict[str, Any]) -> Html:
@@ -153,28 +157,29 @@ def _side_number(desk: Desk, side: str, topic_id: str, row: dict[str, Any]) -> H
 
 def tiles(desk: Desk) -> Html:
     """Headline figures against the last period."""
-    t = desk.f.totals
+    t, title = desk.f.totals, desk.w("all_stories")
     tiles: list[tuple[Html, str, Html | str]] = []
     for noun, now, before in (
         ("story", "n", "n_before"), ("article", "n_articles", "n_articles_before"), ("outlet", "n_outlets", "n_outlets_before"),
     ):  # fmt: skip
-        number = desk.panels.number(desk.w.number(t[now]), Key(), desk.w("all_stories"), t["n"])
-        tiles.append((number, desk.w.noun(t[now], noun), _against(desk, t[now], t[before])))
-    bursts = desk.f.bursts.height
+        number = desk.panels.number(desk.w.number(t[now]), Key(), title, t["n"])
+        tiles.append((number, desk.w.noun(t[now], noun), _against(desk, t[now], t[before], Key(), title, t["n_before"])))
+    bursts = desk.f.bursts["n_all"].item(0) if desk.f.bursts.height else 0
     number = tag("a", desk.w.number(bursts), class_="n", href="#bursts") if bursts else text(0)
     tiles.append((number, desk.w.noun(bursts, "burst"), desk.w("burst_short")))
-    number = tag("a", desk.w.number(t["n_edits"]), class_="n", href="#edits") if t["n_edits"] else text(0)
-    tiles.append((number, desk.w.noun(t["n_edits"], "edit"), _against(desk, t["n_edits"], t["n_edits_before"])))
+    n, n_before, key, title = t["n_edits"], t["n_edits_before"], Key(edited=True), desk.w("h_edits")
+    number = desk.panels.number(desk.w.number(n), key, title, n)
+    tiles.append((number, desk.w.noun(n, "edit"), _against(desk, n, n_before, key, title, n_before)))
     shown = [tag("div", tag("dt", label), tag("dd", number), tag("dd", more, class_="more")) for number, label, more in tiles]
     return tag("dl", shown, class_="tiles", aria_label=desk.w("headline"))
 
 
-def _against(desk: Desk, now: int, before: int) -> Html:
-    """`1,464 the week before, +1%`."""
+def _against(desk: Desk, now: int, before: int, key: Key, title: str, n: int) -> Html:
+    """`the week before: 1,464 (+1%)`; `n` is what the panel behind it counts."""
     if not desk.f.has_before:
         return Html()
-    told = f"{desk.when_before}: {desk.w.number(before)}"
-    if before < 10:
-        return text(told)
-    sign = "+" if now > before else "−" if now < before else "±"
-    return text(f"{told} ({sign}{desk.w.share(abs(now - before) / before)})")
+    label = desk.w.number(before)
+    if before >= 10:
+        sign = "+" if now > before else "−" if now < before else "±"
+        label += f" ({sign}{desk.w.share(abs(now - before) / before)})"
+    return join(f"{desk.when_before}: ", desk.before(label, n, key, title))

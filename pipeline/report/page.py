@@ -39,7 +39,7 @@ def page(figures: Figures, words: Words, find: Find, shapes: Path, made_at: date
         tag("main", body[0], tiles, menu, body[1:]),
         tag("footer", _footer(desk, made_at)),
     )
-    panels = desk.panels.write(desk.sentences(), desk.w, desk.period, MAX_BYTES - len(before.encode()) - len(style.encode()))
+    panels = desk.panels.write(desk.sentences(), MAX_BYTES - len(before.encode()) - len(style.encode()))
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
     head = tag(

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.report import charts
-from pipeline.report.desk import Desk
+from pipeline.report.desk import Desk, query
 from pipeline.report.evidence import Key
 from pipeline.report.figures import CORE, Period
 from pipeline.report.html import Html, filled, join, tag
@@ -42,7 +42,10 @@ def curves(desk: Desk) -> Html:
 
 def _multiple(desk: Desk, label: str, key: Key, row: dict[str, Any], values: list[float]) -> Html:
     n_now = -(-desk.period.days // desk.f.step)
-    before = tag("span", filled(desk.w("n_before"), n=desk.w.number(row["n_before"])), class_="more") if desk.f.has_before else ""
+    before: Html | str = ""
+    if desk.f.has_before:
+        number = desk.before(desk.w.number(row["n_before"]), row["n_before"], key, label)
+        before = tag("span", filled(desk.w("n_before"), n=number), class_="more")
     most = desk.w.number(max(values), 0 if desk.f.step == 1 else 1)
     alt = f"{label}: {desk.w.count(row['n'], 'story')}; {desk.w('maximum')} {most}"
     picture = tag("p", desk.w("no_stories"), class_="empty")
@@ -50,8 +53,15 @@ def _multiple(desk: Desk, label: str, key: Key, row: dict[str, Any], values: lis
         picture = charts.curve(values, min(n_now, len(values)), alt, charts.LOW / desk.f.step)
     return tag(
         "li", tag("h4", label), tag("p", tag("strong", desk.plain(row["n"], key, label)), " ", before,
-        tag("span", desk.w("maximum"), " ", most, class_="max") if any(values) else ""), picture,
+        tag("span", desk.w("maximum"), " ", _over_time(desk, most, key, label), class_="max") if any(values) else ""), picture,
     )  # fmt: skip
+
+
+def _over_time(desk: Desk, label: str, key: Key, title: str) -> Html:
+    """A number of a curve, linked to what was said in all its time; the query counts day by day."""
+    days = Period(desk.f.bins[0], desk.period.until)
+    rest = query("topic_trend", days, country=key.country, topic=key.topic)
+    return desk.panels.number(label, key._replace(days=(days.since, days.until)), title, None, rest)
 
 
 def _curve_table(desk: Desk, rows: Sequence[tuple[str, str, Key, Any]], series: dict[str, list[float]]) -> Html:
@@ -60,12 +70,13 @@ def _curve_table(desk: Desk, rows: Sequence[tuple[str, str, Key, Any]], series: 
     ends = list(range(len(desk.f.bins), 0, -size))[:8][::-1]
     heads = ["", *(desk.w.day(desk.f.bins[max(end - size, 0)]) for end in ends)]
     body = []
-    for id_, label, _, _ in rows:
+    for id_, label, key, _ in rows:
         values = series.get(id_, [])
         means = (
             [sum(values[max(end - size, 0) : end]) / (end - max(end - size, 0)) for end in ends] if values else [0.0] * len(ends)
         )
-        body.append([tag("th", label, scope="row"), *(tag("td", desk.w.number(mean, 1)) for mean in means)])
+        cells = [_over_time(desk, desk.w.number(mean, 1), key, label) if mean else desk.w.number(mean) for mean in means]
+        body.append([tag("th", label, scope="row"), *(tag("td", cell) for cell in cells)])
     inner = desk.table(desk.w("curve_table"), heads, body)
     return tag("details", tag("summary", desk.w("as_table")), inner)
 
@@ -114,10 +125,10 @@ def region(desk: Desk) -> Html:
     others = desk.f.countries.filter(~pl.col("code").is_in(CORE) & (pl.col("n") > 0)).head(10)
     rows = []
     for code, n in [*sorted(counts.items(), key=lambda one: -one[1]), *others.select("code", "n").iter_rows()]:
-        before = desk.country.get(code, {}).get("n_before", 0)
-        cells = [tag("th", desk.w.country(code), scope="row"), tag("td", desk.plain(n, Key(code), desk.w.country(code))),
-                 tag("td", desk.w.share(n / desk.f.totals["n"]))]  # fmt: skip
-        rows.append([*cells, tag("td", desk.w.number(before) if desk.f.has_before else "–")])
+        name, before = desk.w.country(code), desk.country.get(code, {}).get("n_before", 0)
+        share = desk.panels.number(desk.w.share(n / desk.f.totals["n"]), Key(code), name, n)
+        was = desk.before(desk.w.number(before), before, Key(code), name) if desk.f.has_before else "–"
+        rows.append([tag("th", name, scope="row"), *(tag("td", one) for one in (desk.plain(n, Key(code), name), share, was))])
     table = desk.table(desk.w("stories_by_country"), ["", desk.w("story_head"), desk.w("share_head"), desk.when_before], rows)
     return join(tag("p", desk.w("p_map"), class_="lead"), tag("div", picture, table, class_="pair"))
 
