@@ -14,7 +14,8 @@ from flows.answers import answer_files, by_host, forget, frame, heads, log_row, 
 from flows.reading import FEED_S, FeedJob, Part, Reading
 from pipeline import fetch, normalise, parse, schedule, versions
 from pipeline.fetch import Request, Result
-from pipeline.schemas import ENTRY, RELATIONS
+from pipeline.schemas import ENTRY
+from pipeline.text import digest
 from pipeline.warehouse import landing, tombstones
 
 if TYPE_CHECKING:
@@ -26,12 +27,13 @@ MAX_LISTED = 1_000  # entries of a sitemap that is a feed, the newest; most site
 MAX_MISSED = 2  # sitemaps that are looked into after a gap
 NEWS_PATHS = ("/news-sitemap.xml", "/sitemap-news.xml")  # where most sites have them, if robots.txt names none
 MARGIN = timedelta(hours=1)
+STATE = tuple(field.name for field in dataclasses.fields(schedule.FeedState))
 
 
 def poll(run: "Run") -> None:
     """Poll what is due: recorded feeds first, state after state and whatever the time, for they need no network; then the web."""
     while True:
-        due = landing.due_feeds(run.store, datetime.now(UTC))
+        due = _share(landing.due_feeds(run.store, datetime.now(UTC)), run.settings.share)
         recorded = due.filter(pl.col("kind") == "file")
         deadline = None if recorded.height else time.monotonic() + max(run.left(), 0) * POLL_SHARE
         due = recorded if recorded.height else due
@@ -49,6 +51,15 @@ def poll(run: "Run") -> None:
             _land_feeds(run, batches[number], stem, readings)
         if not recorded.height:
             return
+
+
+def _share(feeds: pl.DataFrame, share: str) -> pl.DataFrame:
+    """The feeds of this monitor's hosts when several share the catalogue: a host is asked by one of them only."""
+    number, of = map(int, share.split("/"))
+    if of == 1:
+        return feeds
+    sites = [normalise.registered_domain(url) or url for url in feeds["url"]]
+    return feeds.filter(pl.Series([int(digest(site)[:8], 16) % of == number - 1 for site in sites], dtype=pl.Boolean))
 
 
 def _feed_request(row: dict[str, Any]) -> Request:
@@ -121,7 +132,7 @@ def _land_feeds(run: "Run", batch: pl.DataFrame, stem: Path, readings: dict[str,
         n_entries, n_new = count.get(feed_id, 0), fresh.get(feed_id, 0)
         is_gap = bool(feed["last_success_at"]) and 0 < n_entries == n_new
         state = _next_state(run, feed, answer, reading, problems.get(feed_id), n_new, n_entries, is_gap, now)
-        states[feed_id] = dataclasses.asdict(state)
+        states[feed_id] = {name: getattr(state, name) for name in STATE}
         error = answer.error or problems.get(feed_id)
         log.append(log_row(run, answer, feed_id, error) | {
             "n_entries": n_entries, "n_new": n_new, "is_gap": is_gap, "next_fetch_at": state.next_fetch_at,
@@ -139,12 +150,18 @@ def _land_feeds(run: "Run", batch: pl.DataFrame, stem: Path, readings: dict[str,
     with run.store.transaction():
         if changes and tagged:
             landing.land(run.store, changes, tagged, run.tagged_by, now)
-        run.store.replace("feed_state", frame(list(states.values()), "feed_state"), "feed_id")
-        run.store.append("robots_log", pl.DataFrame(terms, schema=RELATIONS["robots_log"], orient="row"))
-        write_log(run, log, stem, now)
+        polled = frame(list(states.values()), "feed_state")
+        run.store.replace("feed_state", polled, "feed_id")
+        told = write_log(run, log, stem, now, terms)
+        touched = entries.join(changes.entries, on=["feed_id", "guid"], how="semi", maintain_order="left") if changes else entries
+        run.courier.keep("feeds", now, told | {"feed_state": polled}, entries=_with_outlet(touched, batch))
     forget(stem)
     run.summary.n_new += changes.n_new if changes else 0
     run.summary.n_updated += changes.n_updated if changes else 0
+
+
+def _with_outlet(entries: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataFrame:
+    return entries.join(feeds.select("feed_id", "outlet"), on="feed_id", how="left", maintain_order="left")
 
 
 def _problem(feed: dict[str, Any], reading: Reading, moved_to: str | None) -> str | None:
@@ -173,8 +190,7 @@ def _next_state(
     run: "Run", feed: dict[str, Any], answer: Result, reading: Reading | None, problem: str | None, n_new: int, n_entries: int,
     is_gap: bool, now: datetime,
 ) -> schedule.FeedState:  # fmt: skip
-    names = [f.name for f in dataclasses.fields(schedule.FeedState)]
-    old = {name: feed[name] for name in names if name != "note" and feed.get(name) is not None}
+    old = {name: feed[name] for name in STATE if name != "note" and feed.get(name) is not None}
     document = reading.document if reading else None
     if document and document.parts:  # an index says nothing of its sitemaps: it is read whole each time
         answer = dataclasses.replace(answer, etag=None, last_modified=None, body_hash="index")
@@ -250,7 +266,7 @@ def _land_missed(run: "Run", batch: pl.DataFrame, stem: Path) -> None:
     tagged = run.tagger.tag(changes.documents())
     with run.store.transaction():
         landing.land(run.store, changes, tagged, run.tagged_by, now)
-        write_log(run, log, stem, now)
+        run.courier.keep("missed", now, write_log(run, log, stem, now), entries=_with_outlet(entries, batch))
     forget(stem)
     run.summary.n_new += changes.n_new
     run.summary.n_missed += changes.n_new

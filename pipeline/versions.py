@@ -56,8 +56,12 @@ def entry_changes(entries: pl.DataFrame, known: Known, feeds: pl.DataFrame, now:
     entries = conform(entries, ENTRY).unique(["feed_id", "guid"], keep="first", maintain_order=True)
     aliases = known.urls.select("url", pl.col("article_id").alias("_alias"))
     entries = entries.join(aliases, on="url", how="left").with_columns(pl.coalesce("_alias", "article_id").alias("article_id"))
+    held = known.articles.select("article_id", _is_held=pl.lit(value=True))
     seen = known.entries.select("feed_id", "guid", pl.col("content_hash").alias("_hash"))
-    entries = entries.join(seen, on=["feed_id", "guid"], how="left")
+    entries = entries.join(seen, on=["feed_id", "guid"], how="left").join(held, on="article_id", how="left")
+    # a guid that comes back with another text at an address that nobody knows is another article
+    is_other = pl.col("_is_held").is_null() & (pl.col("_hash") != pl.col("content_hash"))
+    entries = entries.with_columns(_hash=pl.when(is_other).then(None).otherwise("_hash")).drop("_is_held")
     fresh = entries.filter(pl.col("_hash").is_null())
     edited = entries.filter(pl.col("_hash").is_not_null() & (pl.col("_hash") != pl.col("content_hash")))
     first = fresh.unique("article_id", keep="first", maintain_order=True)

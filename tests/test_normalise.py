@@ -243,7 +243,9 @@ def test_entries_conform() -> None:
     raw = parse.RawEntry(
         guid="1", link="/a?utm_source=x", title="<b>Vlada</b> i skupština", content_html="<p>Tekst o odluci je tu.</p>"
     )
-    frame = normalise.entries(parse.FeedDocument(entries=[raw, raw]), FEED, NOW, language.languages)
+    frame = pl.DataFrame(
+        normalise.entry_rows(parse.FeedDocument(entries=[raw, raw]), FEED, NOW, language.languages), schema=ENTRY
+    )
     assert frame.schema == ENTRY
     assert frame.height == 1
     row = frame.row(0, named=True)
@@ -256,21 +258,24 @@ def test_entries_conform() -> None:
         "Latn",
     )
     assert (row["published_at"], row["date_source"]) == (None, None)
-    assert normalise.entries(parse.FeedDocument(), FEED, NOW, language.languages).schema == ENTRY
+    assert pl.DataFrame(normalise.entry_rows(parse.FeedDocument(), FEED, NOW, language.languages), schema=ENTRY).schema == ENTRY
 
 
 def test_pages_conform_and_leave_errors_out() -> None:
     dates = (("json-ld", NOW + timedelta(days=9)), ("meta", datetime.fromisoformat("2023-11-20T10:00:00")))
     good = parse.PageDocument(url="https://x.example/a", title="Naslov", body="Tekst & <znak>", dates=dates, canonical="/b")
     bad = parse.PageDocument(url="https://x.example/c", error="the page is empty")
-    frame = normalise.pages([("a" * 16, good), ("b" * 16, bad)], NOW, language.languages, {"a" * 16: "Europe/Belgrade"})
+    frame = pl.DataFrame(
+        normalise.page_rows([("a" * 16, good), ("b" * 16, bad)], NOW, language.languages, {"a" * 16: "Europe/Belgrade"}),
+        schema=PAGE,
+    )
     assert frame.schema == PAGE
     assert frame.height == 1
     row = frame.row(0, named=True)
     assert row["body"] == "Tekst & <znak>"
     assert row["canonical_url"] == "https://x.example/b"
     assert (row["published_at"], row["date_source"]) == (datetime(2023, 11, 20, 9, tzinfo=UTC), "meta")
-    assert normalise.pages([], NOW, language.languages).equals(pl.DataFrame(schema=PAGE))
+    assert pl.DataFrame(normalise.page_rows([], NOW, language.languages), schema=PAGE).equals(pl.DataFrame(schema=PAGE))
 
 
 def test_the_fuller_witness_wins() -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import newspages
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,7 +79,7 @@ def check(data: bytes, content_type: str | None = None, url: str = ADDRESSES[0])
     page = parse.page(data, url, content_type)
     record = normalise.page_record(page, NOW, language.languages, "Europe/Belgrade")
     _check_record(record)
-    assert normalise.pages([("a", page)], NOW, language.languages).schema == PAGE
+    assert pl.DataFrame(normalise.page_rows([("a", page)], NOW, language.languages), schema=PAGE).schema == PAGE
     assert page.error is None or page.error.count("\n") == 0
     assert record["canonical_url"] is None or record["canonical_url"].startswith(("http://", "https://", "file:"))
 
@@ -88,7 +89,7 @@ def check(data: bytes, content_type: str | None = None, url: str = ADDRESSES[0])
         _check_record(entry)
         assert entry["url"] is None or entry["url"].startswith(("http://", "https://"))
     assert len({entry["guid"] for entry in entries}) == len(entries)
-    assert normalise.entries(feed, FEED, NOW, language.languages).schema == ENTRY
+    assert pl.DataFrame(normalise.entry_rows(feed, FEED, NOW, language.languages), schema=ENTRY).schema == ENTRY
 
 
 def _check_record(record: dict[str, Any]) -> None:

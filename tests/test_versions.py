@@ -111,6 +111,11 @@ ENTRY_CASES: dict[str, tuple[Known, list[dict[str, Any]], dict[str, Any]]] = {
     "an edited entry": (known(entry()), [entry(text_hash="h2", title="Edited")], {
         "updated": 1, "entries": [("g1", "a1", "waiting")], "versions": [("a1", 2, "feed")],
     }),
+    "a known guid with another address and another text": (known(entry()), [entry("g1", "a2", "h2")], {
+        "new": 1, "entries": [("g1", "a2", "waiting")], "versions": [("a2", 1, "feed")], "urls": ["https://f.example/a2"],
+        "sightings": [("a2", "f")],
+    }),
+    "a known guid with another address and the same text": (known(entry()), [entry("g1", "a2")], {}),
     "edited in two feeds at once": (known(entry(), OTHER_FEED), [entry(text_hash="h2"), OTHER_FEED | {"content_hash": "h2"}], {
         "updated": 1, "entries": [("g1", "a1", "waiting"), ("x1", "a1", "none")], "versions": [("a1", 2, "feed")],
     }),

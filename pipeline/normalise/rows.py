@@ -8,11 +8,8 @@ from functools import lru_cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-import polars as pl
-
 from pipeline.normalise.address import canonical_url, registered_domain
 from pipeline.normalise.content import article_id, clean_body, clean_title, content_hash
-from pipeline.schemas import ENTRY, PAGE
 from pipeline.text import digest
 
 Detect = Callable[[Sequence[str]], tuple[list[str], list[str]]]
@@ -86,8 +83,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def moment(value: datetime | None, time_zone: str, now: datetime) -> datetime | None:
-    """The date in UTC; without a zone it is read in `time_zone`. None before 1990 and more than an hour ahead of `now`.
-    The date in UTC; without a zone it is read in `time_zone`. None before 1990 and more than an hour ahead of `now`."""
+    """The date in UTC; without a zone it is read in `time_zone`. None before 1990 and more than an hour ahead of `now`."""
     if value is None or not 1990 <= value.year <= 2200:
         return None
     if value.tzinfo is None:
@@ -96,11 +92,14 @@ def moment(value: datetime | None, time_zone: str, now: datetime) -> datetime | 
     return value if EARLIEST <= value <= now + AHEAD else None
 
 
-# -- records and frames -----------------------------------------------------------------------------------------------
+# -- rows -----------------------------------------------------------------------------------------------
 
 
 def entry_rows(document: Feed, feed: Mapping[str, Any], now: datetime, detect: Detect) -> list[dict[str, Any]]:
-    """As `entries`, as plain dictionaries."""
+    """The entries of a parsed feed as rows of schema ENTRY, in their order, one row a guid (the first counts).
+
+    `feed` is a row of `feed` (feed_id, url and time_zone are read). An entry without a link, a title and a text is left out.
+    """
     feed_id, zone = str(feed.get("feed_id") or ""), str(feed.get("time_zone") or "UTC")
     rows: dict[str, dict[str, Any]] = {}
     for entry in document.entries:
@@ -135,17 +134,8 @@ def _with_language(rows: list[dict[str, Any]], detect: Detect) -> list[dict[str,
     return [row | {"lang": lang, "script": script} for row, lang, script in zip(rows, langs, scripts, strict=True)]
 
 
-def entries(document: Feed, feed: Mapping[str, Any], now: datetime, detect: Detect) -> pl.DataFrame:
-    """The entries of a parsed feed, schema ENTRY, in their order, one row a guid (the first counts).
-
-    `feed` is a row of `feed` (feed_id, url and time_zone are read). An entry without a link, a title and a text is
-    left out.
-    """
-    return pl.DataFrame(entry_rows(document, feed, now, detect), schema=ENTRY)
-
-
 def entry_records(document: Feed, feed: Mapping[str, Any], now: datetime, detect: Detect) -> list[dict[str, Any]]:
-    """As `entries`, as plain dictionaries fit for JSON: times are ISO 8601 strings in UTC."""
+    """As `entry_rows`, fit for JSON: times are ISO 8601 strings in UTC."""
     return [row | {"published_at": _iso(row["published_at"])} for row in entry_rows(document, feed, now, detect)]
 
 
@@ -167,25 +157,17 @@ def _page_row(document: Page, now: datetime, time_zone: str) -> dict[str, Any]:
 
 
 def fuller(first: str, second: str) -> tuple[str, bool]:
-    """The text to keep of two witnesses of one article, and whether it is the second: only when that has clearly more.
-    The text to keep of two witnesses of one article, and whether it is the second: only when that has clearly more."""
+    """The text to keep of two witnesses of one article, and whether it is the second: only when that has clearly more."""
     return (second, True) if len(second) > 1.25 * len(first) + 40 else (first, False)
-
-
-def pages(
-    documents: Iterable[tuple[str, Page]], now: datetime, detect: Detect, time_zones: Mapping[str, str] | None = None
-) -> pl.DataFrame:
-    """The pages fetched for some articles (article_id, document), schema PAGE; those with an error are left out.
-
-    `time_zones` gives the zone of an article's outlet by article_id, for dates without a zone (otherwise UTC).
-    """
-    return pl.DataFrame(page_rows(documents, now, detect, time_zones), schema=PAGE)
 
 
 def page_rows(
     documents: Iterable[tuple[str, Page]], now: datetime, detect: Detect, time_zones: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
-    """As `pages`, as plain dictionaries."""
+    """The pages fetched for some articles (article_id, document) as rows of schema PAGE; those with an error are left out.
+
+    `time_zones` gives the zone of an article's outlet by article_id, for dates without a zone (otherwise UTC).
+    """
     zones = time_zones or {}
     rows = [{"article_id": id_} | _page_row(page, now, zones.get(id_, "UTC")) for id_, page in documents if page.error is None]
     return _with_language(rows, detect)

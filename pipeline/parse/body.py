@@ -4,7 +4,6 @@ import logging
 import re
 from collections.abc import Sequence
 
-import trafilatura
 from lxml.html import HtmlElement
 
 from pipeline.parse import dates
@@ -52,6 +51,8 @@ def body(tree: HtmlElement, blocks: Blocks, frame: Frame, headline: int | None, 
     `frame` is the page's best block, `headline` the number of the headline's unit, `titles` the plain forms of headlines,
     `said` the descriptions the page gives of itself.
     """
+    import trafilatura  # with the first page: who reads feeds only does without it
+
     own = "\n".join(unit.text for unit in blocks.text_of(frame))
     text = own if blocks.n_elements > MAX_ELEMENTS else trafilatura.extract(tree, fast=True, include_comments=False) or ""
     if len(own) > 400 and (len(text) < 0.6 * len(own) or _share(own, text) < 0.5):

@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import feedparser
-
 from pipeline.parse import dates
 from pipeline.parse.charset import decode
 from pipeline.parse.entries import MAX_CONTENT, MAX_TAGS, MAX_TITLE, FeedDocument, RawEntry, absolute, cut, number
@@ -90,6 +88,8 @@ _HOUR = re.compile(r"<hour>\s*(\d{1,2})\s*</hour>")
 
 
 def _xml_feed(text: str, url: str, n_cut: int) -> FeedDocument:
+    import feedparser  # with the first feed that is not as most are
+
     parsed = feedparser.parse(
         io.BytesIO(text.encode()),
         response_headers={"content-type": "application/xml; charset=utf-8"},

@@ -11,7 +11,6 @@ from urllib.parse import urljoin, urlsplit
 
 from lxml import etree
 from lxml.html import HtmlElement
-from trafilatura.utils import load_html
 
 from pipeline.parse import dates
 from pipeline.parse.blocks import Blocks, Frame, plain
@@ -77,6 +76,8 @@ _SILENT = ("script", "style", "svg", "noscript", "template", "iframe", "object",
 
 
 def _read(text: str, url: str) -> PageDocument:
+    from trafilatura.utils import load_html  # with the first page
+
     if _FEED.match(text):
         return PageDocument(url, error="this is a feed, not a web page")
     if not _MARKUP.search(text):
