@@ -7,7 +7,7 @@ Both count in whole numbers packed into one integer a row (cell and what is coun
 is the total over a dimension, counted and not summed. Pure: frames in, frames out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -149,48 +149,76 @@ def bursts(
         return conform(pl.DataFrame(), RELATIONS["burst"])
     first = pl.concat([articles["day"], pl.Series("day", days, pl.Date)]).min()
     assert isinstance(first, date)
-    coded = articles.select(
-        "article_id",
-        n=pl.int_range(pl.len(), dtype=pl.Int64),
-        day=(pl.col("day") - first).dt.total_days(),
-        story=_codes("story_id"),
-    )
-    names: Names = {}
-    labels = _with_all(coded, focus.filter("is_focus"), "country_code", names)
-    labels = labels.join(_with_all(coded, tags, "topic_id", names), on="n")
-    carried = coded.join(carriers, on="article_id").select("n", feed=_codes("feed_id"))
-    table = _Table(coded, labels, carried, len(names["topic_id"]))
+    coded = articles.select("article_id", n=pl.int_range(pl.len(), dtype=pl.Int64))
+    countries, codes = _numbered(coded, focus.filter("is_focus"), "country_code")
+    topics, topic_ids = _numbered(coded, tags, "topic_id")
+    carried, feeds = _numbered(coded, carriers, "feed_id", with_all=False)
+    n, country, topic = _crossed(countries, topics, articles.height)
+    n, cell, feed = _crossed((n, country * len(topic_ids) + topic), carried, articles.height)
+    at = articles.select(day=(pl.col("day") - first).dt.total_days().cast(pl.Int64), story=_codes("story_id"))
+    table = _Table(at["day"].to_numpy(), at["story"].to_numpy(), carried, (n, cell, feed), len(feeds))
     parts = []
     for day in days:
         found = table.of_day((day - first).days)
         if found is None:
             continue
-        cell, result = found
-        country, topic = np.divmod(cell, len(names["topic_id"]))
-        frame = pl.DataFrame({"country_code": names["country_code"].gather(country), "topic_id": names["topic_id"].gather(topic)})
+        told, result = found
+        country, topic = np.divmod(told, len(topic_ids))
+        frame = pl.DataFrame({"country_code": codes.gather(country), "topic_id": topic_ids.gather(topic)})
         parts.append(frame.with_columns(pl.lit(day).alias("day"), **result))
     return conform(pl.concat(parts), RELATIONS["burst"]) if parts else conform(pl.DataFrame(), RELATIONS["burst"])
+
+
+def _numbered(
+    coded: pl.DataFrame, labels: pl.DataFrame, column: str, with_all: bool = True
+) -> tuple[tuple[Ints, Ints], pl.Series]:
+    """For each article (`n`, ascending) and label these two as numbers, and the labels by number; 0 is ALL, if wanted."""
+    found = coded.join(labels.select("article_id", column).drop_nulls(), on="article_id")
+    names = found[column].unique().sort()
+    n, number = found["n"].to_numpy(), found[column].cast(pl.Enum(names)).to_physical().cast(pl.Int64).to_numpy()
+    if with_all:
+        names = pl.concat([pl.Series(column, [ALL]), names])
+        n = np.concatenate((coded["n"].to_numpy(), n))
+        number = np.concatenate((np.zeros(coded.height, np.int64), number + 1))
+    order = np.argsort(n, kind="stable")
+    return (n[order], number[order]), names
+
+
+def _crossed(left: tuple[Ints, Ints], right: tuple[Ints, Ints], n: int) -> tuple[Ints, Ints, Ints]:
+    """Each row of the left with each of the right for the same article, by which both ascend: the article, and both numbers."""
+    sizes = np.bincount(right[0], minlength=n)
+    starts = np.cumsum(sizes) - sizes
+    repeats = sizes[left[0]]
+    within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    article = np.repeat(left[0], repeats)
+    return article, np.repeat(left[1], repeats), right[1][starts[article] + within]
 
 
 class _Table:
     """Stories by day, cell (country and topic) and feed, counted for any set of feeds without sorting again.
 
-    A story that one feed carried is a number in a table; those of several feeds are kept one by one, to be counted once.
+    A story that one feed carried is a row; those of several feeds are kept apart, to be counted once.
     """
 
-    def __init__(self, coded: pl.DataFrame, labels: pl.DataFrame, carried: pl.DataFrame, n_topics: int) -> None:
-        self.n_days = int(coded["day"].max()) + 1  # type: ignore[arg-type]
-        self.n_feeds = int(carried["feed"].max() or 0) + 1 if carried.height else 1  # type: ignore[arg-type]
+    def __init__(self, day: Ints, story: Ints, carried: tuple[Ints, Ints], rows: tuple[Ints, Ints, Ints], n_feeds: int) -> None:
+        """`day` and `story` of each article; `carried`: article and feed; `rows`: article, cell and feed."""
+        self.n_days, self.n_feeds = int(day.max()) + 1, max(n_feeds, 1)
         self.active = np.zeros((self.n_days, self.n_feeds), np.bool_)
-        days = coded["day"].to_numpy()
-        self.active[days[carried["n"].to_numpy()], carried["feed"].to_numpy()] = True
-        rows = labels.select("n", cell=pl.col("country_code") * n_topics + pl.col("topic_id")).join(carried, on="n")
-        rows = rows.join(coded.select("n", "day", "story"), on="n").select("day", "cell", "story", "feed").unique()
-        rows = rows.with_columns(n_feeds=pl.len().over("day", "cell", "story"))
-        one = rows.filter(pl.col("n_feeds") == 1).group_by("day", "cell", "feed").len("weight").sort("day")
-        many = rows.filter(pl.col("n_feeds") > 1).sort("day", "cell", "story")
-        self.one = {name: one[name].cast(pl.Int64).to_numpy() for name in ("day", "cell", "feed", "weight")}
-        self.many = {name: many[name].cast(pl.Int64).to_numpy() for name in ("day", "cell", "story", "feed")}
+        self.active[day[carried[0]], carried[1]] = True
+        n, cell, feed = rows
+        sizes = [self.n_days, int(cell.max(initial=0)) + 1, int(story.max()) + 1, self.n_feeds]
+        bits = [int(size - 1).bit_length() for size in sizes]
+        if sum(bits) > 63:
+            raise OverflowError("too many articles at once; give fewer days")
+        packed = np.sort(((day[n] << bits[1] | cell) << bits[2] | story[n]) << bits[3] | feed)
+        packed = packed[np.append(True, packed[1:] != packed[:-1])[: len(packed)]]
+        told = packed >> bits[3]
+        is_one = np.ones(len(packed), np.bool_)
+        same = told[1:] == told[:-1]
+        is_one[1:][same] = is_one[:-1][same] = False
+        columns = dict(zip(("day", "cell", "story", "feed"), _unpacked(packed, bits), strict=True))
+        self.one = {name: values[is_one] for name, values in columns.items()}
+        self.many = {name: values[~is_one] for name, values in columns.items()}
 
     def of_day(self, day: int) -> tuple[Ints, dict[str, Values]] | None:
         """The cells worth telling on a day and the columns of relation burst for them; None when no feed has a baseline."""
@@ -200,17 +228,18 @@ class _Table:
         steady = self.active[begin:day].sum(axis=0) >= ACTIVE_DAYS
         if not steady.any():
             return None
-        cell_day, weight = self._cells(begin, day, steady)
-        cells, place = np.unique(cell_day[0], return_inverse=True)
-        counts = np.zeros((BASELINE_DAYS + 1, len(cells)))
-        np.add.at(counts, (cell_day[1] - begin, place), weight)
+        cell, at = self._cells(begin, day, steady)
+        cells, place = np.unique(cell, return_inverse=True)
+        size = (BASELINE_DAYS + 1) * len(cells)
+        counts = np.bincount((at - begin) * len(cells) + place, minlength=size).reshape(-1, len(cells)).astype(np.float64)
         if not len(cells) or cells[0] != 0 or not counts[-1, 0]:
             return None  # nothing was published by these feeds
         result = surprise(counts[:, 1:], counts[:, 0], (np.arange(begin, day + 1)) % 7)
         kept = (result["observed"] > 0) | (result["expected"] >= KEPT_EXPECTED)
         return cells[1:][kept], {name: values[kept] for name, values in result.items()}
 
-    def _cells(self, begin: int, day: int, steady: npt.NDArray[np.bool_]) -> tuple[tuple[Ints, Ints], Ints]:
+    def _cells(self, begin: int, day: int, steady: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
+        """The cell and the day of each story that these feeds carried."""
         low, high = np.searchsorted(self.one["day"], (begin, day + 1))
         one = {name: values[low:high] for name, values in self.one.items()}
         kept = steady[one["feed"]]
@@ -219,9 +248,15 @@ class _Table:
         good = steady[many["feed"]]
         key = np.stack([many[name][good] for name in ("day", "cell", "story")])
         is_new = np.append(np.ones(min(key.shape[1], 1), np.bool_), (key[:, 1:] != key[:, :-1]).any(axis=0))
-        cell = np.concatenate((one["cell"][kept], key[1][is_new]))
-        days = np.concatenate((one["day"][kept], key[0][is_new]))
-        return (cell, days), np.concatenate((one["weight"][kept], np.ones(int(is_new.sum()), np.int64)))
+        return np.concatenate((one["cell"][kept], key[1][is_new])), np.concatenate((one["day"][kept], key[0][is_new]))
+
+
+def _unpacked(packed: Ints, bits: list[int]) -> Iterator[Ints]:
+    """The numbers that were packed into one, the first highest."""
+    shift = sum(bits)
+    for size in bits:
+        shift -= size
+        yield (packed >> shift) & ((1 << size) - 1)
 
 
 def surprise(counts: Floats, exposure: Floats, weekday: Ints) -> dict[str, Values]:

@@ -282,6 +282,28 @@ def test_the_snapshot_is_the_whole_of_what_was_committed(empty: Path) -> None:
     assert [path.name for path in empty.iterdir() if path.name.endswith(".tmp")] == []
 
 
+def test_what_has_not_changed_is_not_copied_again(empty: Path) -> None:
+    file = snapshot_path(empty)
+    with Store.writer(empty) as store:
+        store.publish()
+        first = file.stat().st_ino
+        with Store.reader(empty):
+            store.publish()
+            assert file.stat().st_ino == first
+            store.set_meta("edition", "second")
+            store.publish()
+            second = file.stat().st_ino
+            assert second != first
+    with Store.writer(empty) as store:
+        store.publish()
+        assert file.stat().st_ino == second
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])  # as a crash of the machine may leave it
+        store.publish()
+    with Store.reader(empty) as reader:
+        assert reader.meta("edition") == "second"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the full disk that Linux has")
 def test_a_snapshot_that_can_not_be_written_leaves_the_old_one(empty: Path) -> None:
     with Store.writer(empty) as store:
@@ -379,7 +401,10 @@ def test_the_sample_again_lands_nothing(prepare: Prepare) -> None:
 
 # -- marts ------------------------------------------------------------------------------------------------------------
 
-FEED_ROWS = [("f1", "One", "Press", "belgrade"), ("f2", "Two", "Press", "pristina"), ("f3", "Three", "unknown", "belgrade")]
+FEED_ROWS = [
+    ("f1", "One", "Press", "belgrade"), ("f2", "Two", "Press", "pristina"), ("f3", "Three", "unknown", "belgrade"),
+    ("f0", "New", "unknown", "tirana"),  # brought nothing yet
+]  # fmt: skip
 WORDS = ("border", "arms", "cyber")
 START = datetime(2023, 10, 1, 12, tzinfo=UTC)
 
@@ -407,7 +432,7 @@ class Desk:
         self.n += 1
         now = START + timedelta(days=45, minutes=self.n)
         rows = [{
-            "feed_id": e["feed"], "guid": f"g{e['article']}", "article_id": f"a{e['article']}",
+            "feed_id": e["feed"], "guid": e.get("guid", f"g{e['article']}"), "article_id": f"a{e['article']}",
             "url": f"https://x.example/{e['article']}", "title": f"{e['country']} {e['topic']}",
             "body": body(e["text"]), "lang": "en", "script": "Latn",
             "published_at": None if e["day"] is None else START + timedelta(days=e["day"]), "date_source": "feed",
@@ -474,7 +499,8 @@ def weeks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 ENTRY_OF = st.fixed_dictionaries({
-    "article": st.integers(0, 9), "feed": st.sampled_from(["f1", "f2", "f3"]), "day": st.sampled_from([None, 0, 20, 38, 39]),
+    "article": st.integers(0, 9), "feed": st.sampled_from(["f0", "f1", "f2", "f3"]),
+    "day": st.sampled_from([None, 0, 20, 38, 39]),
     "country": st.sampled_from(["XK", "RS", "BA"]), "topic": st.sampled_from(WORDS), "text": st.integers(0, 4),
 })  # fmt: skip
 STEP = st.one_of(
@@ -517,7 +543,7 @@ def judged(store: Store, article: int, verdict: str) -> None:
         marts.touch_articles(store, frame.select("article_id"))
 
 
-def test_a_merge_of_stories_counts_again_the_days_of_all_its_articles(weeks: Path, tmp_path: Path) -> None:
+def test_a_merge_of_stories_counts_again_the_days_of_all_that_moved(weeks: Path, tmp_path: Path) -> None:
     """A late article joins two stories of other days into one."""
     copied(weeks, tmp_path)
     long = [f"v{i}" for i in range(100)]
@@ -525,12 +551,69 @@ def test_a_merge_of_stories_counts_again_the_days_of_all_its_articles(weeks: Pat
         desk = Desk(store)
         one = {"article": 1, "feed": "f1", "day": 37, "country": "XK", "topic": "arms", "text": 1}
         desk.land([one, one | {"article": 2, "day": 39, "text": 2}])
-        store.run(f"update article_version set body = '{' '.join(long[:80])}' where article_id = 'a1'")
-        store.run(f"update article_version set body = '{' '.join(long[20:])}' where article_id = 'a2'")
-        store.run("delete from dirty_day")
+        for name, words in (("a1", long[:80]), ("a2", long[20:]), ("a3", long[10:90])):
+            if name == "a3":
+                with store.transaction():
+                    marts.recount(store)
+                desk.land([one | {"article": 3, "day": 38, "text": 3}])
+            store.run(f"update article_version set body = '{' '.join(words)}' where article_id = '{name}'")
+            with store.transaction():
+                landing.update_stories(store, pl.DataFrame({"article_id": [name]}), START)
+        told = store.read("select article_id, story_id from story_article where article_id in ('a1', 'a2', 'a3') order by 1")
+        assert told.rows() == [("a1", "a1"), ("a2", "a1"), ("a3", "a1")]
+        assert (date(2023, 11, 9),) in contents(store, "dirty_day")
         with store.transaction():
-            landing.update_stories(store, pl.DataFrame({"article_id": ["a1", "a2"]}), START)
-        assert contents(store, "dirty_day") == [(date(2023, 11, 7),), (date(2023, 11, 9),)]
+            marts.recount(store)
+        assert desk.counted() == desk.counted_anew()
+
+
+def test_a_feed_that_carries_what_another_had_already_is_counted(weeks: Path, tmp_path: Path) -> None:
+    """Bursts count what steady feeds carried, whoever had it first."""
+    copied(weeks, tmp_path)
+    with Store.writer(tmp_path) as store:
+        desk = Desk(store)
+        one = {"article": 1, "feed": "f0", "day": 39, "country": "RS", "topic": "cyber", "text": 1}
+        desk.land([one])  # a feed that has only begun
+        told = "select observed from burst where country_code = 'RS' and topic_id = 'cyber' and day = date '2023-11-09'"
+        found = []
+        for _ in range(2):
+            with store.transaction():
+                marts.recount(store)
+            found.append(store.read(told)["observed"].to_list())
+            assert desk.counted() == desk.counted_anew()
+            desk.land([one | {"feed": "f1"}])
+        assert found == [[], [1]]
+
+
+def test_a_guid_that_comes_with_another_address_stays_one_entry(tmp_path: Path) -> None:
+    with Store.writer(tmp_path) as store:
+        desk = Desk(store)
+        one = {"article": 1, "feed": "f1", "day": 39, "country": "RS", "topic": "cyber", "text": 1}
+        desk.land([one])
+        for text in (2, 3):
+            desk.land([one | {"article": 2, "guid": "g1", "text": text}])
+        assert store.read("select count(*) as n from entry where guid = 'g1'")["n"][0] == 1
+
+
+def test_history_counted_in_parts_is_what_counting_at_once_gives(
+    weeks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied(weeks, tmp_path)
+    with Store.writer(tmp_path) as store:
+        desk = Desk(store)
+        desk.land([{"article": 1, "feed": "f1", "day": 2, "country": "RS", "topic": "arms", "text": 1}])
+        expected = desk.counted_anew()
+        for name in ("CHUNK", "FEW", "MANY"):
+            monkeypatch.setattr(marts, name, 10)
+        with store.transaction():
+            marts.touch_all(store)
+            store.run("delete from burst where day > date '2023-11-01'")
+        with store.transaction():
+            assert 0 < marts._count_some(store) < 40
+    with Store.writer(tmp_path) as store:  # the next run, after a kill
+        assert 0 < marts.bring_up(store) < 40
+        assert Desk(store).counted() == expected
+        assert marts.bring_up(store) == 0
 
 
 def test_a_kill_before_publishing_loses_no_day(weeks: Path, tmp_path: Path) -> None:

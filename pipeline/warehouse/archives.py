@@ -3,6 +3,7 @@
 import polars as pl
 
 from pipeline.tag import Tagged
+from pipeline.warehouse import landing
 from pipeline.warehouse.store import Store
 
 
@@ -27,20 +28,6 @@ def add_feeds(store: Store, feeds: pl.DataFrame) -> None:
     have = store.read("select f.* from feed f semi join batch_ids using (feed_id)", batch_ids=feeds.select("feed_id"))
     if not have.sort("feed_id").equals(feeds.sort("feed_id")):
         store.replace("feed", feeds, "feed_id")
-
-
-def unsigned_headlines(store: Store, signatures: pl.DataFrame) -> pl.DataFrame:
-    """Signatures (`dedup.SIGNATURE`) with those of imported headlines taken away: a headline alone is a copy of nothing."""
-    bare = store.read(
-        """
-        select article_id from article semi join batch_ids using (article_id)
-        where body_source = 'headline' and starts_with(feed_id, 'import:')
-        """,
-        batch_ids=signatures.select("article_id"),
-    )
-    if not bare.height:
-        return signatures
-    is_bare = pl.col("article_id").is_in(bare["article_id"].to_list())
-    text_hash = pl.when(~is_bare).then("text_hash")
-    bands = pl.when(is_bare).then(pl.lit([], dtype=signatures.schema["bands"])).otherwise("bands")
-    return signatures.with_columns(text_hash=text_hash, bands=bands)
+        told = ["feed_id", "side", "owner"]
+        moved = have.select(told).join(feeds.select(told), on=told, how="anti", nulls_equal=True)
+        landing.count_anew(store, moved.select("feed_id"))

@@ -12,7 +12,8 @@ from typing import Any
 import duckdb
 
 from pipeline.errors import InputError, WarehouseError
-from pipeline.warehouse.store import SCHEMA_VERSION, Store, _copy_command, _locked, snapshot_path, writer_path
+from pipeline.warehouse.snapshot import copy_command
+from pipeline.warehouse.store import SCHEMA_VERSION, Store, _locked, snapshot_path, writer_path
 
 
 def backup(data: Path, target: Path, now: datetime) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def _copy(source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WarehouseError(f"The folder {target.parent} can not be written to: {error.strerror}.") from None
-    done = subprocess.run([*_copy_command(), str(source), str(target)], capture_output=True, text=True, check=False)
+    done = subprocess.run([*copy_command(), str(source), str(target)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise WarehouseError(f"{target.parent} could not be written to: {done.stderr.strip()[-200:] or 'stopped'}.")
 

@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from pipeline import search
@@ -192,49 +193,57 @@ def find(
 
 
 def _ranked(store: "Store", asked: list[Part], where: Filter, limit: int | None) -> pl.DataFrame:
-    """article_id, score, n_found of the articles that have all the words, best first."""
+    """article_id, score, n_found of the articles that have all the words, best first.
+
+    Postings are counted in arrays as long as the index: a word of every second article costs little more than a rare one.
+    """
     wanted = list(dict.fromkeys(word for part in asked if not part.is_excluded for word in part.words))
     unwanted = [part.words[0] for part in asked if part.is_excluded and len(part.words) == 1]
+    documents = store.read("select doc_no, n_terms from search_document")
+    live = documents["doc_no"].to_numpy()
+    n_terms = np.zeros(int(live.max(initial=0)) + 1)
+    n_terms[live] = documents["n_terms"].to_numpy()
+    is_good = np.zeros(len(n_terms), np.bool_)
+    is_good[live] = True
+    is_live = is_good.copy()
+    score = np.zeros(len(n_terms))
+    relative = 1 - B + B * n_terms / max(n_terms.sum() / max(len(live), 1), 1)
+    for word in wanted:
+        docs, weight = _hits(store, word, is_live)
+        has = np.zeros(len(n_terms), np.bool_)
+        has[docs] = True
+        is_good &= has
+        idf = np.log(1 + (max(len(live), 1) - len(docs) + 0.5) / (len(docs) + 0.5))
+        score[docs] += idf * weight * (K1 + 1) / (weight + K1 * relative[docs])
+    for word in unwanted:
+        is_good[_hits(store, word, is_live)[0]] = False
     values: dict[str, Any] = {}
-    hits = " union all ".join(_hits(slot, word, values) for slot, word in enumerate(wanted))
-    conditions = _conditions(where, values)
-    if unwanted:
-        gone = " union all ".join(_hits(-1, word, values) for word in unwanted)
-        conditions.append(f"h.doc_no not in (select doc_no from ({gone}))")
+    if conditions := _conditions(where, values):
+        sql = f"select doc_no from search_document join article a using (article_id) where {' and '.join(conditions)}"
+        is_allowed = np.zeros(len(n_terms), np.bool_)
+        is_allowed[store.read(sql, **values)["doc_no"].to_numpy()] = True
+        is_good &= is_allowed
+    docs = np.flatnonzero(is_good)
+    n_found, rank = len(docs), score[docs].round(6)
+    if limit is not None and n_found > limit > 0:
+        docs = docs[rank >= np.partition(rank, -limit)[-limit]]  # and all that are as good as the last of them
     return store.read(
         f"""
-        with hit as (select slot, doc_no, sum(weight)::double as weight from ({hits}) group by slot, doc_no),
-        live as materialized (
-            select h.slot, h.doc_no, h.weight, d.n_terms
-            from hit h join search_document d using (doc_no)
-        ),
-        whole as (select greatest(count(*), 1) as n, greatest(avg(n_terms), 1) as n_terms from search_document),
-        slot as (
-            select slot, ln(1 + (any_value(w.n) - count(*) + 0.5) / (count(*) + 0.5)) as idf
-            from live, whole w
-            group by slot
-        ),
-        scored as (
-            select h.doc_no,
-                sum(s.idf * h.weight * {K1 + 1} / (h.weight + {K1} * ({1 - B} + {B} * h.n_terms / w.n_terms))) as score
-            from live h join slot s using (slot), whole w
-            group by h.doc_no
-            having count(*) = {len(wanted)}
-        )
-        select d.article_id, h.score, count(*) over () as n_found
-        from scored h
+        select d.article_id, h.score, $n_found::bigint as n_found
+        from batch_hits h
         join search_document d using (doc_no)
         join article a using (article_id)
-        where {" and ".join(conditions) or "true"}
-        order by round(h.score, 6) desc, a.published_at desc, d.article_id
+        order by h.rank desc, a.published_at desc, d.article_id
         {"" if limit is None else f"limit {int(limit)}"}
         """,
-        **values,
+        batch_hits=pl.DataFrame({"doc_no": docs.astype(np.uint32), "score": score[docs], "rank": score[docs].round(6)}),
+        n_found=n_found,
     )
 
 
-def _hits(slot: int, word: Word, values: dict[str, Any]) -> str:
-    """SQL for slot, doc_no and weight of the documents that have a word; its forms go into `values`."""
+def _hits(store: "Store", word: Word, is_live: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """The documents of `is_live` that have a word in any of its forms, in order, and how much it weighs in each."""
+    values: dict[str, Any] = {}
     found = []
     for form in word.forms:
         name = f"t{len(values)}"
@@ -243,13 +252,14 @@ def _hits(slot: int, word: Word, values: dict[str, Any]) -> str:
         if word.is_prefix:
             values[f"t{len(values)}"] = f"{form}\U0010ffff"
             found[-1] += f" and term < $t{len(values) - 1}"
-    return " union all ".join(
-        f"""
-        select {slot} as slot, posting >> {search.WEIGHT_BITS} as doc_no, posting & {search.MAX_WEIGHT} as weight
-        from (select unnest(postings) as posting from search_posting where {one})
-        """
-        for one in found
-    )
+    sql = " union all ".join(f"select postings from search_posting where {one}" for one in found)
+    packed = store.read(sql, **values)["postings"].explode(empty_as_null=False).to_numpy()
+    docs = packed >> search.WEIGHT_BITS
+    is_known = docs < len(is_live)
+    counted = np.bincount(docs[is_known], packed[is_known] & search.MAX_WEIGHT, minlength=len(is_live))
+    weight: npt.NDArray[np.float64] = counted.astype(np.float64)
+    docs = np.flatnonzero((weight > 0) & is_live)
+    return docs, weight[docs]
 
 
 def _conditions(where: Filter, values: dict[str, Any]) -> list[str]:

@@ -8,10 +8,9 @@ from pipeline import dedup
 from pipeline.schemas import RELATIONS, conform
 from pipeline.seeds import Seeds
 from pipeline.tag import Tagged
-from pipeline.tag.offices import day_number
 from pipeline.text import digest
 from pipeline.versions import Changes, Known, published
-from pipeline.warehouse import archives, index, marts, tombstones
+from pipeline.warehouse import index, marts, tombstones
 from pipeline.warehouse.store import Store
 
 # -- seeds as tables --------------------------------------------------------------------------------------------------
@@ -33,7 +32,7 @@ def sync_seeds(store: Store, seeds: Seeds) -> None:
         differ = [
             one.join(other, on=before.columns, how="anti", nulls_equal=True) for one, other in ((before, now), (now, before))
         ]
-        _count_anew(store, pl.concat(differ))
+        count_anew(store, pl.concat(differ))
         store.set_meta("seed_tables", stamp)
 
 
@@ -44,8 +43,8 @@ def _forget_old_addresses(store: Store, feeds: pl.DataFrame) -> None:
     store.delete("feed_state", moved)
 
 
-def _count_anew(store: Store, feeds: pl.DataFrame) -> None:
-    """Feeds that speak to another side or belong to somebody else: their days and stories are counted again."""
+def count_anew(store: Store, feeds: pl.DataFrame) -> None:
+    """Feeds (feed_id) that speak to another side or belong to somebody else: their days and stories are counted again."""
     if feeds.height:
         days = "select distinct published_day from article semi join batch_feeds using (feed_id)"
         marts.touch(store, store.read(days, batch_feeds=feeds))
@@ -58,7 +57,8 @@ def _count_anew(store: Store, feeds: pl.DataFrame) -> None:
 def _seed_frames(seeds: Seeds) -> dict[str, pl.DataFrame]:
     table = {name: frame.drop("_file", "_line") for name, frame in seeds.tables.items()}
     days = [
-        pl.col(c).map_elements(lambda d: day_number(d, 0), pl.Int32).cast(pl.Date).alias(f"{c}_date") for c in ("from", "until")
+        pl.coalesce((pl.col(c) + rest).str.to_date("%Y-%m-%d", strict=False) for rest in ("", "-01", "-01-01")).alias(f"{c}_date")
+        for c in ("from", "until")
     ]
     return {
         "feed": table["feeds"].with_columns(pl.col("is_active") == "true"),
@@ -159,30 +159,40 @@ def _known(store: Store, ids: pl.DataFrame, urls: pl.DataFrame, entries: pl.Data
 
 
 def land(store: Store, changes: Changes, tagged: Tagged, tagged_by: str, now: datetime) -> None:
-    """Write the changes of one batch with their tags and stories."""
+    """Write the changes of one batch with their tags and stories.
+
+    `changes` are those against what `known_for_entries` or `known_for_pages` gave since the last batch was landed.
+    """
     is_all_new = changes.n_new == changes.articles.height  # as of most batches of feeds, said by who looked them up
     changes = tombstones.spared(store, changes)
-    ids = pl.concat([changes.articles.select("article_id"), changes.entries.select("article_id")]).unique()
+    others = [frame.select("article_id") for frame in (changes.entries, changes.sightings)]
+    ids = pl.concat([changes.articles.select("article_id"), *others]).unique()
     sought = ids.join(changes.articles, on="article_id", how="anti") if is_all_new else ids
     old = store.read("select article_id, published_day from article semi join batch_ids using (article_id)", batch_ids=sought)
     known = old.select("article_id")  # most articles are new: looking for what they replace would cost more than writing them
-    store.delete("entry", changes.entries.join(known, on="article_id", how="semi").select("feed_id", "guid"))
+    # an entry that is first seen with its article is new; any other may be known, be it of an article at another address
+    of_new = changes.articles.join(known, on="article_id", how="anti")
+    store.delete("entry", changes.entries.join(of_new, on=["article_id", "first_seen_at"], how="anti").select("feed_id", "guid"))
     store.append("entry", changes.entries)
     store.append("article_url", changes.urls)
     store.append("sighting", changes.sightings)
+    marts.touch(store, old.join(changes.sightings, on="article_id", how="semi").select("published_day"))  # who carries them
     if not changes.articles.height:
         return
     ids = changes.articles.select("article_id")
     old = old.join(ids, on="article_id", how="semi")
     known = old.select("article_id")
-    marts.touch(store, pl.concat([old, changes.articles.select("article_id", "published_day")]).select("published_day"))
+    changed = changes.articles.join(known, on="article_id", how="semi")
+    marts.touch(store, pl.concat([old, changed.select("article_id", "published_day")]).select("published_day"))
     store.delete("article", known)
     store.append("article", changes.articles.with_columns(tagged_by=pl.lit(tagged_by)))
     store.delete("article_version", changes.versions.select("article_id", "version").join(known, on="article_id", how="semi"))
     store.append("article_version", changes.versions)
-    write_tags(store, known, tombstones.spared_tags(tagged, changes))
-    update_stories(store, ids, now, changes.documents(), known)
+    tagged = tombstones.spared_tags(tagged, changes)
+    write_tags(store, known, tagged)
+    stories = update_stories(store, ids, now, changes.documents(), known)
     index.add(store, changes.documents(), known)
+    marts.keep(store, of_new, stories, changes.sightings, tagged)
 
 
 def write_tags(store: Store, ids: pl.DataFrame, tagged: Tagged) -> None:
@@ -247,14 +257,14 @@ TEXTS = ("article_id", "title", "body", "published_at")  # what stories are foun
 
 def update_stories(
     store: Store, ids: pl.DataFrame, now: datetime, documents: pl.DataFrame | None = None, known: pl.DataFrame | None = None
-) -> None:
-    """Find the stories of new or changed articles, and of all that hang together with them.
+) -> pl.DataFrame:
+    """Find the stories of new or changed articles, and of all that hang together with them; their rows of `story_article`.
 
     `documents`: their `texts`, when at hand; `known`: those of them that are in stories already (None: perhaps all).
     """
-    documents = texts(store, ids) if documents is None else documents.select(TEXTS)
+    documents = (texts(store, ids) if documents is None else documents).select(TEXTS)
     known = ids if known is None else known
-    new = archives.unsigned_headlines(store, dedup.signatures(documents))
+    new = _unsigned_headlines(store, dedup.signatures(documents))
     touched = _component(store, known)  # before the old edges go
     for relation, side in (("story_edge", "left_id"), ("story_edge", "right_id"), ("signature", "article_id")):
         store.delete(relation, known.rename({"article_id": side}))
@@ -276,7 +286,8 @@ def update_stories(
     before = store.read("select s.article_id, s.story_id from story_article s semi join t using (article_id)", t=others)
     store.delete("story_article", before.select("article_id"))
     store.append("story_article", rows)
-    marts.touch_articles(store, before.select("article_id"))
+    same = before.join(rows, on=["article_id", "story_id"], how="semi")
+    marts.touch_articles(store, before.join(same, on="article_id", how="anti").select("article_id"))
     old = before.select("story_id").unique()
     store.delete("story", old)
     _write_stories(store, rows, touched.join(documents, on="article_id")["published_at"])
@@ -285,6 +296,24 @@ def update_stories(
     gone = gone.filter(pl.col("article_id") == pl.col("story_id"))
     alias = gone.select(old_story_id="story_id", story_id="now_in", merged_at=pl.lit(now)).unique("old_story_id")
     store.replace("story_alias", conform(alias, RELATIONS["story_alias"]), "old_story_id")
+    return rows
+
+
+def _unsigned_headlines(store: Store, signatures: pl.DataFrame) -> pl.DataFrame:
+    """Signatures (`dedup.SIGNATURE`) with those of imported headlines taken away: a headline alone is a copy of nothing."""
+    bare = store.read(
+        """
+        select article_id from article semi join batch_ids using (article_id)
+        where body_source = 'headline' and starts_with(feed_id, 'import:')
+        """,
+        batch_ids=signatures.select("article_id"),
+    )
+    if not bare.height:
+        return signatures
+    is_bare = pl.col("article_id").is_in(bare["article_id"].to_list())
+    text_hash = pl.when(~is_bare).then("text_hash")
+    bands = pl.when(is_bare).then(pl.lit([], dtype=signatures.schema["bands"])).otherwise("bands")
+    return signatures.with_columns(text_hash=text_hash, bands=bands)
 
 
 def _with_texts(store: Store, documents: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:

@@ -148,7 +148,7 @@ def _load(store: Store, tagged_by: str) -> bool:
 
 
 def switch(store: Store, tagged_by: str, now: datetime) -> pl.DataFrame:
-    """Put the staged tags in force, all at once with the marts, and remember what changed (returned: `retag_change`).
+    """Put the staged tags in force, all at once, count the marts anew, and remember what changed (returned: `retag_change`).
 
     Every article of another tagging version must be staged. Articles that keep all their rows are not written.
     """
@@ -165,10 +165,12 @@ def switch(store: Store, tagged_by: str, now: datetime) -> pl.DataFrame:
             marts.touch_articles(store, differing)
         store.append("retag_change", found)
         store.set_meta("tagged_by", tagged_by)
-        marts.recount(store)
+        if store.lake:  # its readers see each transaction; those of the file see nothing before it is published
+            marts.recount(store)
     for relation in FRAMES:
         store.run(f"drop view if exists staged_{relation}")
     shutil.rmtree(staging(store.data, tagged_by).parent, ignore_errors=True)
+    marts.bring_up(store)
     return found
 
 
