@@ -236,8 +236,10 @@ def pages(folder: Path, n: int) -> ROWS:
 
 def import_(folder: Path, n: int) -> ROWS:
     """`balkanwatch import` of JSON lines, from the first byte to the published snapshot, and a question to it."""
-    path, data = folder / "articles.jsonl", folder / "import"
-    write_jsonl(path, n)
+    path, data = folder.parent / f"balkanwatch-articles-{n}.jsonl", folder / "import"
+    if not path.exists():  # it stays there for the next time
+        write_jsonl(path.with_suffix(".tmp"), n)
+        path.with_suffix(".tmp").replace(path)
     with measured() as cost:
         subprocess.run([*COMMAND, "import", str(path), "--data", str(data)], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     begun = time.monotonic()

@@ -28,6 +28,8 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import ClassVar
 
+from flows.settings import SEEDS, Settings
+
 ROOT = Path(__file__).resolve().parents[1]
 N_ENTRIES = 40
 READER = """
@@ -142,7 +144,6 @@ def ours(port: int, n: int, folder: Path, is_whole: bool) -> None:
     import polars as pl
 
     from flows import answers, polling, run
-    from flows.settings import SEEDS, Settings
     from pipeline import seeds
     from pipeline.fetch import Policy, RobotsCache
     from pipeline.schemas import RELATIONS
@@ -156,8 +157,9 @@ def ours(port: int, n: int, folder: Path, is_whole: bool) -> None:
             return Tagged(*(pl.DataFrame(schema=RELATIONS[name]) for name in ("mention", "focus", "tag")))
 
     if not is_whole:
+        none = pl.DataFrame(schema=RELATIONS["story_article"])
         for room, name in ((landing, "update_stories"), (landing.index, "add")):
-            setattr(room, name, lambda *_: None)
+            setattr(room, name, lambda *_: none)
     shutil.copytree(SEEDS, folder / "seeds")
     row = pl.read_csv(SEEDS / "feeds.csv", infer_schema=False).filter(pl.col("kind") == "rss").head(1)
     names = [f"h{i}" for i in range(n)]
@@ -181,10 +183,10 @@ def ours(port: int, n: int, folder: Path, is_whole: bool) -> None:
             one = run.Run(
                 store, settings, Untagged(), "none", policy, robots, answers.fetch_batches, spool,  # type: ignore[arg-type]
                 run.Summary(name, settings.data), time.monotonic(), 3600.0, lambda _: None,
-                tables.tables["alerts"], lambda _: None,
+                tables.tables["alerts"], lambda _: None, run.Courier(settings, name),
             )  # fmt: skip
             begun, used = time.perf_counter(), _used()
-            with one.readers:
+            with one.readers, store.in_small_batches():
                 polling.poll(one)
                 row = {"name": name, "seconds": time.perf_counter() - begun, "cpu": _used() - used}
             n_entries = store.read("select count(*) as n from entry")["n"][0]

@@ -62,7 +62,7 @@ def search(
     settings = _settings(data)
     language_ = language.normalise_lang(lang) if lang else None
     where = index.Filter(_day(since), _day(until), outlet, language_, _code(country), topic)
-    with Store.reader(settings.data, settings.query_memory, settings.query_seconds) as store:
+    with Store.reader(settings.data, settings.query_memory, settings.query_seconds, settings.warehouse) as store:
         _require_index(store)
         _check_codes(store, country=where.country, topic=topic)
         found = index.find(store, question, where, limit, ("[", "]") if csv else _MARKS)
@@ -129,7 +129,7 @@ def export(
         dict(map(_parameter, param or [])),
     )  # fmt: skip
     folder = out_ or settings.data / "exports"
-    with Store.reader(settings.data, settings.query_memory, EXPORT_SECONDS) as store:
+    with Store.reader(settings.data, settings.query_memory, EXPORT_SECONDS, settings.warehouse) as store:
         _check_codes(store, country=options.country, topic=options.topic)
         written = exporting.export(store, names or [], folder, options)
         if not names and options.format == "csv":
@@ -177,7 +177,7 @@ def sample(
     from pipeline.warehouse import Store
 
     settings = _settings(data)
-    with Store.reader(settings.data, settings.query_memory, settings.query_seconds) as store:
+    with Store.reader(settings.data, settings.query_memory, settings.query_seconds, settings.warehouse) as store:
         sheet = review.sample(store, topic, _code(country), n, seed, by_language=by_language)
     if out_ is None:
         sys.stdout.write(harmless(sheet).write_csv())
@@ -198,7 +198,7 @@ def judge(
     from pipeline.warehouse import Store
 
     settings = _settings(data)
-    with Store.writer(settings.data) as store:
+    with Store.writer(settings.data, settings.warehouse) as store:
         sheet = review.verdicts(store, console.contents(file), by, datetime.now(UTC))
         for line, reason in sheet.problems:
             err.print(f"line {line}: {escape(reason)}", highlight=False, soft_wrap=True)
@@ -229,7 +229,7 @@ def forget(
     from pipeline.warehouse import backup as backing
 
     settings = _settings(data)
-    with Store.writer(settings.data) as store:
+    with Store.writer(settings.data, settings.warehouse) as store:
         what = erasure.target(store, name)
         n = what.articles.height
         sentence = (
@@ -242,10 +242,13 @@ def forget(
             raise typer.Abort
         erasure.forget(store, what, reason, datetime.now(UTC))
     with err.status("writing the database anew"):
-        backing.rewrite(settings.data)
-    with Store.writer(settings.data) as store:
+        if not settings.warehouse:
+            backing.rewrite(settings.data)
+    with Store.writer(settings.data, settings.warehouse) as store:
         store.publish()
-    with Store.reader(settings.data, settings.query_memory, settings.query_seconds) as store:
+        if store.lake:
+            store.lake.purge(store.connection)
+    with Store.reader(settings.data, settings.query_memory, settings.query_seconds, settings.warehouse) as store:
         exporting.marts(store, settings.data / "exports")
     out.print(
         f"{n} articles forgotten; the snapshot and the exports in {escape(str(settings.data))} are without them.", soft_wrap=True

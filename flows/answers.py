@@ -139,13 +139,22 @@ def log_row(run: "Run", answer: Result, feed_id: str, error: str | None) -> dict
     }  # fmt: skip
 
 
-def write_log(run: "Run", rows: list[dict[str, Any]], stem: Path, now: datetime) -> None:
-    """The rows of fetch_log and robots_log of a batch, and what was learned of hosts."""
+def write_log(
+    run: "Run", rows: list[dict[str, Any]], stem: Path, now: datetime, terms: Sequence[tuple[Any, ...]] = ()
+) -> dict[str, pl.DataFrame]:
+    """Write the rows of fetch_log and robots_log of a batch, and what was learned of hosts; returned by relation."""
+    verdicts = [pl.DataFrame(terms, schema=RELATIONS["robots_log"], orient="row")]
     for path in sorted(stem.parent.glob(f"{stem.name}-*.robots")):
         rows += [log_row(run, Result(**row), "", row["error"]) for row in pl.read_parquet(path).iter_rows(named=True)]
-        run.store.append("robots_log", pl.read_parquet(path.with_suffix(".verdicts")))
-    run.store.append("fetch_log", frame(rows, "fetch_log"))
-    run.store.replace("host_state", frame(run.robots.changes(now), "host_state"), "host")
+        verdicts.append(pl.read_parquet(path.with_suffix(".verdicts")))
+    told = {
+        "robots_log": pl.concat(verdicts), "fetch_log": frame(rows, "fetch_log"),
+        "host_state": frame(run.robots.changes(now), "host_state"),
+    }  # fmt: skip
+    run.store.append("robots_log", told["robots_log"])
+    run.store.append("fetch_log", told["fetch_log"])
+    run.store.replace("host_state", told["host_state"], "host")
+    return told
 
 
 def forget(stem: Path) -> None:

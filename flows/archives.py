@@ -13,7 +13,7 @@ from rich.table import Table
 
 from flows import console
 from flows.console import Data, err, out
-from pipeline.errors import InputError
+from pipeline.errors import BusyError, InputError
 
 if TYPE_CHECKING:
     from flows.imports import Tally
@@ -113,6 +113,28 @@ def backfill(
 
 
 @app.command()
+def load(
+    max_seconds: Annotated[float, typer.Option(help="No batch is begun after so many seconds.", min=1)] = 480,
+    data: Data = None,
+) -> None:
+    """Land what monitors have handed over to a warehouse of several machines (`--warehouse`), which is made if it is not there.
+
+    One loader is at work at a time; a second one says so and leaves.
+    """
+    from flows import loading
+    from flows.settings import Settings
+
+    settings = Settings.read(data=data)
+    try:
+        with err.status("opening") as status:
+            loaded = loading.load(settings, max_seconds, report=lambda text: status.update(text))
+    except BusyError as error:
+        out.print(escape(str(error)), highlight=False, soft_wrap=True)
+    else:
+        out.print(f"{loaded}.", highlight=False)
+
+
+@app.command()
 def dataset(
     folder: Annotated[Path, typer.Argument(help="Where to write.", show_default=False)],
     data: Data = None,
@@ -124,7 +146,7 @@ def dataset(
     from pipeline.warehouse import Store
 
     settings = Settings.read(data=data)
-    with Store.reader(settings.data, settings.query_memory, EXPORT_SECONDS) as store:
+    with Store.reader(settings.data, settings.query_memory, EXPORT_SECONDS, settings.warehouse) as store:
         counts = write_months(store.read, folder)
     for name, n in counts.items():
         out.print(f"{folder / name}  {n:,} rows", highlight=False, soft_wrap=True)
@@ -188,7 +210,7 @@ def _finish(settings: Any, tallies: "list[Tally]", rejected: Path | None) -> Non
         _tell(tally)
     if any(tally.n_rejected for tally in tallies):
         path = rejected or settings.data / "imports" / "rejected.csv"
-        with Store.reader(settings.data, settings.query_memory, settings.query_seconds) as store:
+        with Store.reader(settings.data, settings.query_memory, settings.query_seconds, settings.warehouse) as store:
             n = imports.write_rejected(store, [tally.import_id for tally in tallies], path)
         out.print(f"Not taken, with line and reason: {n:,} in {escape(str(path))}", soft_wrap=True)
 

@@ -158,6 +158,8 @@ def _show(summary: Any) -> None:
         out.print(f"The seeds have changed; {summary.n_behind} articles keep their tags until `balkanwatch retag` is called.")
     if summary.silent or summary.drifting:
         out.print(escape(f"{alert_line(summary.silent, summary.drifting)}; `balkanwatch status` says more."))
+    if summary.delivery:
+        out.print(escape(summary.delivery), highlight=False, soft_wrap=True)
     for subject in summary.alerts:
         out.print(f"[bold]Alert:[/] {escape(subject.removeprefix('balkanwatch: '))}")
     if summary.is_offline:
@@ -316,10 +318,14 @@ def seeds_why(
     out.print(explain.why(tagger, text, language.normalise_lang(lang) if lang else None))
 
 
+OF_A_LAKE = (
+    "run import backfill load retag judge forget query sql shell search report dashboard diff export dataset sample status"
+)
 PANELS = {
     "Run": "run serve status feeds alerts", "Ask": "query sql shell search report dashboard diff",
     "Hand on": "export dataset sample judge", "Dictionaries": "seeds retag",
-    "Texts without a database": "tag stories extract", "Archives and keeping": "import backfill backup restore forget",
+    "Texts without a database": "tag stories extract", "Archives and keeping": "import backfill load backup restore forget",
 }  # fmt: skip
 console.give_data(app)
+console.give_warehouse(app, OF_A_LAKE.split())
 console.sort_into(app, {name: panel for panel, names in PANELS.items() for name in names.split()})

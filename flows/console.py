@@ -4,7 +4,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +19,10 @@ from pipeline.errors import InputError
 out, err = Console(), Console(stderr=True)
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the warehouse, exports and reports.", show_default="data")]
 
+Warehouse = Annotated[
+    str | None, typer.Option("--warehouse", help="Of several machines: ducklake:postgresql://...?data=...", show_default="none")
+]
+
 
 def give_data(app: typer.Typer) -> None:
     """Let every command take `--data`, also those that need no warehouse: their settings and caches are of that folder."""
@@ -27,7 +31,7 @@ def give_data(app: typer.Typer) -> None:
             give_data(group.typer_instance)
     for command in app.registered_commands:
         if command.callback is not None and "data" not in inspect.signature(command.callback).parameters:
-            command.callback = _with_data(command.callback)
+            command.callback = _with("data", Data, command.callback)
 
 
 def sort_into(app: typer.Typer, panels: dict[str, str]) -> None:
@@ -42,17 +46,29 @@ def sort_into(app: typer.Typer, panels: dict[str, str]) -> None:
         command.rich_help_panel = panels.get(name, "Commands")
 
 
-def _with_data(callback: Callable[..., Any]) -> Callable[..., Any]:
+def give_warehouse(app: typer.Typer, names: Collection[str]) -> None:
+    """Let these commands take `--warehouse`."""
+    for group in app.registered_groups:
+        if group.typer_instance is not None and not group.name:
+            give_warehouse(group.typer_instance, names)
+    for command in app.registered_commands:
+        if command.callback is not None and (command.name or command.callback.__name__) in names:
+            command.callback = _with("warehouse", Warehouse, command.callback)
+
+
+def _with(name: str, kind: Any, callback: Callable[..., Any]) -> Callable[..., Any]:
+    """A command with one more option: a setting, which it finds in the environment."""
+
     @functools.wraps(callback)
-    def wrapped(*args: Any, data: Path | None = None, **kwargs: Any) -> Any:
-        if data is not None:
-            os.environ["BALKANWATCH_DATA"] = str(data)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if (value := kwargs.pop(name, None)) is not None:
+            os.environ[f"BALKANWATCH_{name.upper()}"] = str(value)
         return callback(*args, **kwargs)
 
     signature = inspect.signature(callback)
-    more = inspect.Parameter("data", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Data)
+    more = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
     wrapped.__signature__ = signature.replace(parameters=[*signature.parameters.values(), more])  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {**callback.__annotations__, "data": Data}
+    wrapped.__annotations__ = {**callback.__annotations__, name: kind}
     return wrapped
 
 

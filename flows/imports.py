@@ -165,7 +165,7 @@ def run_import(
 @contextlib.contextmanager
 def opened(settings: Settings, report: Callable[[str], None] = lambda _: None) -> Iterator[tuple[Store, Desk]]:
     """The warehouse with the seeds as they are now, and what jobs need; tags are of the version that `retag.active` gives."""
-    with Store.writer(settings.data) as store:
+    with Store.writer(settings.data, settings.warehouse) as store:
         store.connection.execute(f"set memory_limit = '{MEMORY}'")
         report("compiling seeds")
         active = retag.active(settings, store, compiled(settings))

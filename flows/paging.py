@@ -14,7 +14,7 @@ from flows.reading import PAGE_S, PageJob, Part, Reading
 from pipeline import normalise, versions
 from pipeline.fetch import Request, Result
 from pipeline.schemas import PAGE, conform
-from pipeline.warehouse import landing
+from pipeline.warehouse import inbox, landing
 
 if TYPE_CHECKING:
     from flows.run import Run
@@ -85,8 +85,10 @@ def _land_pages(run: "Run", waiting: pl.DataFrame, stem: Path, readings: dict[st
             entries[article_id] = row | _page_state(row, answer, error, now)
     with run.store.transaction():
         landing.land(run.store, changes, tagged, run.tagged_by, now)
-        landing.set_page_state(run.store, pl.DataFrame(list(entries.values()), infer_schema_length=None))
-        write_log(run, log, stem, now)
+        states = pl.DataFrame(list(entries.values()), infer_schema_length=None)
+        landing.set_page_state(run.store, states)
+        told = write_log(run, log, stem, now)
+        run.courier.keep("pages", now, told | {"page_state": conform(states, inbox.PAGE_STATE)}, pages=pages)
     forget(stem)
     run.summary.n_updated += changes.n_updated
     run.summary.n_pages += pages.height

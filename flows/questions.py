@@ -35,9 +35,9 @@ HELP = """Type a question in SQL and end it with ; (it may take several lines). 
   .help                 this text
   .quit                 leave (so does Ctrl-D; Ctrl-C stops a question)"""
 TABLES = """
-select table_name as name, comment as meaning from duckdb_tables() where not internal
+select table_name as name, comment as meaning from duckdb_tables() where database_name = current_database() and not internal
 union all
-select view_name, comment from duckdb_views() where not internal
+select view_name, comment from duckdb_views() where database_name = current_database() and not internal
 order by name
 """
 COLUMNS = """
@@ -60,7 +60,7 @@ def _settings(data: Path | None) -> "Settings":
 def _reader(settings: "Settings") -> AbstractContextManager["Store"]:
     from pipeline.warehouse import Store
 
-    return Store.reader(settings.data, settings.query_memory, settings.query_seconds)
+    return Store.reader(settings.data, settings.query_memory, settings.query_seconds, settings.warehouse)
 
 
 # -- ready questions --------------------------------------------------------------------------------------------------

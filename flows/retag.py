@@ -47,9 +47,9 @@ def retag(settings: Settings, *, dry_run: bool = False, n_batch: int = 5_000, pr
     """Tag all history again if the seeds or the tagger changed, and publish; a killed one goes on where it was."""
     tagger, tagged_by, tables = compiled(settings)
     nothing = Retagged(0, pl.DataFrame(schema=RELATIONS["retag_change"]))
-    if dry_run and not writer_path(settings.data).exists():
+    if dry_run and not settings.warehouse and not writer_path(settings.data).exists():
         return nothing
-    with Store.writer(settings.data) as store:
+    with Store.writer(settings.data, settings.warehouse) as store:
         n_stale = retagging.n_stale(store, tagged_by)
         if store.meta("tagged_by") == tagged_by and not n_stale:
             return nothing
@@ -126,7 +126,7 @@ def _keep(data: Path, tables: seeds.Seeds) -> None:
 
 def table(settings: Settings, changes: pl.DataFrame) -> Table:
     """What changed, a line a topic or country and direction: how many articles, the rules, and one of them by its title."""
-    with Store.reader(settings.data, settings.query_memory, settings.query_seconds) as store:
+    with Store.reader(settings.data, settings.query_memory, settings.query_seconds, settings.warehouse) as store:
         sql = "select article_id, title from article_text semi join ids using (article_id)"
         first = changes.unique(["topic_id", "country_code", "change"], keep="first", maintain_order=True)
         names = dict(store.read(sql, ids=first.select("article_id")).iter_rows())

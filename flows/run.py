@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import polars as pl
 from flows import notify, status
 from flows import retag as retagging
 from flows.answers import Fetch, fetch_batches
+from flows.loading import Courier, deliver
 from flows.paging import read_pages
 from flows.polling import fill_gaps, poll
 from flows.reading import Readers
@@ -34,6 +35,7 @@ from pipeline.tag import Tagger, tagger_version
 from pipeline.warehouse import Store, erasure, landing, marts, queries
 
 EXPORT_SECONDS = 3600.0  # for all marts together
+LAST_ASKED = timedelta(minutes=10)  # no pause between two requests to a host is longer
 
 
 @dataclass
@@ -61,6 +63,7 @@ class Summary:
     strangers: list[str] = field(default_factory=list)  # feeds that lead to another site than they used to
     drifting: list[str] = field(default_factory=list)  # outlets whose texts have become worse
     alerts: list[str] = field(default_factory=list)  # subjects of what the rules of seeds/alerts.csv said
+    delivery: str = ""  # what became of it at the warehouse of several machines
     snapshot: Path | None = None
     exports: Path | None = None
 
@@ -90,6 +93,7 @@ def markdown(summary: Summary) -> str:
     if summary.n_behind:
         lines.append(f"- the seeds have changed; `balkanwatch retag` will bring them to {summary.n_behind} articles")
     lines += [f"- alert: {subject}" for subject in summary.alerts]
+    lines += [f"- {summary.delivery}"] if summary.delivery else []
     if summary.is_offline:
         lines.append("- no network: not one web feed could be reached")
     return "\n".join(lines)
@@ -113,6 +117,7 @@ class Run:
     report: Callable[[str], None]
     rules: pl.DataFrame  # of alerts
     send: Callable[[Store], object]
+    courier: Courier
     readers: Readers = field(default_factory=Readers)
     gaps: list[dict[str, Any]] = field(default_factory=list)  # feeds whose last poll shared no entry with the one before
 
@@ -149,18 +154,35 @@ def run_monitor(
             file_root=settings.seeds, deadline=begun + max_seconds,
         )  # fmt: skip
         known = retagging.active(settings, store, (tagger, tagged_by, tables))
-        robots = RobotsCache.load(store.read("select * from host_state").iter_rows(named=True), datetime.now(UTC))
+        robots = _manners(store)
         run = Run(
             store, settings, known.tagger, known.tagged_by, policy, robots, fetch_feeds, spool, Summary(run_id, settings.data),
-            begun, max_seconds, report, tables.tables["alerts"], send,
+            begun, max_seconds, report, tables.tables["alerts"], send, Courier(settings, run_id),
         )  # fmt: skip
-        with run.readers:
+        with run.readers, store.in_small_batches():
             _begin(run, known)
             poll(run)
             fill_gaps(run)
             run.fetch = fetch_pages
             read_pages(run)
-        return _finish(run)
+        summary = _finish(run)
+    if settings.warehouse:
+        summary.delivery = deliver(run.courier, (tagger, tagged_by, tables), max(run.left(), 60), report)
+        summary.seconds = time.monotonic() - begun
+    return summary
+
+
+def _manners(store: Store) -> RobotsCache:
+    """What is known of hosts from earlier runs: robots.txt, who wants to be left alone, and whom we asked a moment ago."""
+    now = datetime.now(UTC)
+    asked = store.read(
+        """
+        select url, fetched_at from fetch_log
+        where fetched_at > $since and elapsed_ms is not null and kind <> 'robots' and url not like 'file:%'
+        """,
+        since=now - LAST_ASKED,
+    )
+    return RobotsCache.load(store.read("select * from host_state").iter_rows(named=True), now, asked.iter_rows())
 
 
 def _clear(spool: Path) -> None:
@@ -203,6 +225,7 @@ def _finish(run: Run) -> Summary:
         )
         store.replace("run", done, "run_id")
         marts.recount(store)
+        run.courier.keep("run", datetime.now(UTC), {"run": done})
         new = alerts.raise_alerts(store, run.rules, summary.run_id, datetime.now(UTC), run.settings.time_zone)
     summary.alerts = new["subject"].to_list()
     _clear(run.spool)

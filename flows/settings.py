@@ -48,6 +48,13 @@ def _cron(text: str) -> str:
     return text
 
 
+def _share(text: str) -> str:
+    found = re.fullmatch(r"([1-9]\d{0,3})/([1-9]\d{0,3})", text)
+    if not found or int(found[1]) > int(found[2]):
+        raise ValueError(f"`{text}` is not a share such as 1/2 or 2/2")
+    return text
+
+
 Cron = Annotated[str, AfterValidator(_cron)]
 
 
@@ -57,6 +64,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", env_ignore_empty=True)
 
     data: Path = ROOT / "data"
+    warehouse: str = ""
+    share: Annotated[str, AfterValidator(_share)] = "1/1"
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "Europe/Belgrade"
     contact: Annotated[str, Field(min_length=3)] = "https://github.com/balkanwatch/balkanwatch"
     pause_s: Annotated[float, Field(ge=0.1, le=600)] = 5.0
@@ -64,7 +73,7 @@ class Settings(BaseSettings):
     max_bytes: Annotated[int, Field(ge=10_000, le=100_000_000)] = 10_000_000
     concurrency: Annotated[int, Field(ge=1, le=512)] = 64
     allow_private: bool = False
-    feed_batch: Annotated[int, Field(ge=1, le=1000)] = 60
+    feed_batch: Annotated[int, Field(ge=1, le=1000)] = 130
     page_batch: Annotated[int, Field(ge=1, le=1000)] = 60
     import_batch: Annotated[int, Field(ge=1, le=100_000)] = 2_000
     cron: Cron = "*/10 * * * *"

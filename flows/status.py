@@ -279,4 +279,4 @@ def _snapshot(data: Path | None) -> AbstractContextManager["Store"]:
     from pipeline.warehouse import Store
 
     settings = Settings.read(data=data)
-    return Store.reader(settings.data, settings.query_memory, settings.query_seconds)
+    return Store.reader(settings.data, settings.query_memory, settings.query_seconds, settings.warehouse)

@@ -17,5 +17,13 @@ class WarehouseError(BalkanwatchError):
     """The warehouse can not be opened, is newer than this program, or is in use."""
 
 
+class BusyError(WarehouseError):
+    """Somebody else is writing to the warehouse."""
+
+
+class MissingError(WarehouseError):
+    """There is no warehouse at that place yet."""
+
+
 class InputError(BalkanwatchError):
     """A file or an argument given by the user can not be used."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
 SAMPLE = 600  # characters whose letters and words are looked at; later ones change nothing
-GUESSED = 200  # characters that py3langid reads, one by one in Python
+GUESSED = 160  # characters that py3langid reads, one by one in Python
 UNKNOWN = "und"
 NO_SCRIPT = "Zyyy"
 

@@ -394,6 +394,21 @@ RELATIONS: dict[str, pl.Schema] = {
         }
     ),
     "dirty_day": pl.Schema({"day": pl.Date()}),
+    "mart_day": pl.Schema({"day": pl.Date()}),
+    "mart_article": pl.Schema(
+        {
+            "day": pl.Date(),
+            "article_id": pl.String(),
+            "feed_id": pl.String(),
+            "lang": pl.String(),
+            "outlet": pl.String(),
+            "story_id": pl.String(),
+            "feed_ids": pl.List(pl.String()),
+            "focus_codes": pl.List(pl.String()),
+            "other_codes": pl.List(pl.String()),
+            "topic_ids": pl.List(pl.String()),
+        }
+    ),
     "retag_change": pl.Schema(
         {
             "retagged_at": UTC,
@@ -447,6 +462,33 @@ RELATIONS: dict[str, pl.Schema] = {
         }
     ),
     "alert_story": pl.Schema({"alert_id": pl.String(), "rule_id": pl.String(), "story_id": pl.String()}),
+    "inbox_batch": pl.Schema(
+        {
+            "batch_id": pl.String(),
+            "kind": pl.String(),
+            "monitor": pl.String(),
+            "run_id": pl.String(),
+            "read_at": UTC,
+        }
+    ),
+    "inbox_entry": pl.Schema({"batch_id": pl.String(), "place": pl.Int32(), "outlet": pl.String(), **ENTRY}),
+    "inbox_page": pl.Schema(
+        {"batch_id": pl.String(), "place": pl.Int32(), **PAGE, "alias_url": pl.String(), "syndicated_from": pl.String()}
+    ),
+    "inbox_note": pl.Schema({"batch_id": pl.String(), "place": pl.Int32(), "relation": pl.String(), "record": pl.String()}),
+    "load_log": pl.Schema(
+        {
+            "batch_id": pl.String(),
+            "kind": pl.String(),
+            "monitor": pl.String(),
+            "run_id": pl.String(),
+            "read_at": UTC,
+            "landed_at": UTC,
+            "n_rows": pl.Int32(),
+            "n_new": pl.Int32(),
+            "n_updated": pl.Int32(),
+        }
+    ),
 }
 
 

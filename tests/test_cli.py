@@ -27,7 +27,7 @@ SEED_TEXT = ROOT / "seeds" / "sample" / "pages" / "2023-11-20-nato-russian-rheto
 COMMANDS = [
     (), ("status",), ("report",), ("diff",), ("run",), ("serve",), ("query",), ("sql",), ("shell",), ("stories",),
     ("export",), ("search",), ("sample",), ("judge",), ("forget",), ("backup",), ("restore",), ("retag",), ("tag",), ("extract",),
-    ("import",), ("backfill",), ("dataset",), ("feeds",), ("feeds", "parse"), ("feeds", "accept"),
+    ("import",), ("backfill",), ("load",), ("dataset",), ("feeds",), ("feeds", "parse"), ("feeds", "accept"),
     ("feeds", "add"), ("feeds", "remove"), ("feeds", "check"), ("feeds", "discover"), ("feeds", "import-opml"),
     ("feeds", "export-opml"), ("feeds", "list"), ("seeds",), ("seeds", "check"), ("seeds", "why"),
 ]  # fmt: skip

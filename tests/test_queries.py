@@ -279,6 +279,8 @@ CASES: list[tuple[str, dict[str, str], str, list[tuple[Any, ...]]]] = [
     ("untagged", {}, "day, outlet, side, countries, title", [(D("2024-03-10"), "Prishtina A", "pristina", ["XK"], "Moti")]),
     ("places", {}, "", [("jarinje", 2, 3, 3, "border", ["Jarinje"])]),
     ("feeds_down", {}, "feed_id, n_failures, last_error", [("p1", 2, "answered with HTTP status 403")]),
+    ("feeds", {"state": "failing"}, "feed_id, state, n_failures, last_error", [
+        ("p1", "failing", 2, "answered with HTTP status 403")]),
     ("gaps", {}, "feed_id, hours_between, n_entries", [("p1", 12.5, 20)]),
     ("feeds_dark", {}, "", [
         ("Quiet", None, D("2023-05-10"), 326, 1.0, 10), ("Quiet", "q1", D("2023-05-10"), 326, 1.0, 10)]),
@@ -325,6 +327,8 @@ def test_an_expected_story_that_is_missing_is_silence(tmp_path: Path) -> None:
     ("rhetoric", {"about": "xy"}, "There is no country `XY`; relation `country` has them all."),
     ("rhetoric", {"by": "*"}, "Query `rhetoric` can not be answered: --by has to be one country, not *."),
     ("evidence", {"topic": "*"}, "Query `evidence` can not be answered: --topic has to be one topic, not *."),
+    ("feeds", {"state": "ill"}, "Query `feeds` can not be answered: --state is * or ok or new or gap or silent or failing"
+     " or retired, not `ill`."),
     ("topic_trend", {"basis": "both"}, "Query `topic_trend` can not be answered: --basis is focus or mention, not `both`."),
     ("top_topics", {"group": "moon"}, "There is no group `moon` of countries; there is core, outside."),
     ("actors", {"until": "soon"}, "Query `actors` can not be answered: --until is a day such as 2023-11-30, not `soon`."),

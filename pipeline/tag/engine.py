@@ -1,7 +1,7 @@
 """What tags: the seeds compiled, and the steps from texts to frames.
 
-    documents -> batch -> matches -> offices -> mentions -> focus
-                                             -> facts by sentence -> rules -> topics
+documents -> batch -> matches -> offices -> mentions -> focus
+                                         -> facts by sentence -> rules -> topics
 """
 
 import itertools

@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline.errors import InputError
+from pipeline.warehouse.lake import DOORS
 from pipeline.warehouse.store import SQL, Store
 
 MAX_BYTES = 500_000_000  # of an answer: DuckDB bounds its own memory, but not that of the rows it hands over
@@ -23,7 +24,7 @@ _KEYS = {
     "country": ("country", "code"), "about": ("country", "code"), "by": ("country", "code"),
     "topic": ("topic", "topic_id"), "side": ("side", "side"),
 }  # fmt: skip
-_WORDS = {"basis": ("focus", "mention")}
+_WORDS = {"basis": ("focus", "mention"), "state": ("*", "ok", "new", "gap", "silent", "failing", "retired")}
 _PARAMETER = re.compile(r"^-- \$(\w+)(?: = (.*?))?: (.+)$", re.MULTILINE)
 NO_LIMIT = 1_000_000_000  # rows
 
@@ -157,6 +158,8 @@ def run(store: Store, sql: str, max_bytes: int = MAX_BYTES) -> pl.DataFrame:
     """
     if not sql.strip(" ;\n\t"):
         raise InputError("There is no statement.")
+    if store.lake and (door := DOORS.search(sql)):
+        raise InputError(f"The statement can not be answered: `{door[0]}` may not be named in a warehouse of several machines.")
     try:
         with _bounded_process(store):
             statements = store.connection.extract_statements(sql)

@@ -5,34 +5,41 @@
 
 A lock file keeps a second writer out: DuckDB's own lock is dropped when any handle of the process on that file is closed, so the
 file is never opened a second time and is copied by a child process.
+
+Where a `warehouse` is named it is that lake instead (`lake`): many machines read it, and one at a time writes to its relations.
 """
 
 import contextlib
 import fcntl
 import os
 import re
-import shutil
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
 
-from pipeline.errors import InputError, WarehouseError
+from pipeline.errors import BusyError, InputError, MissingError, WarehouseError
 from pipeline.schemas import RELATIONS, conform
 from pipeline.text import digest
-from pipeline.warehouse import index, marts
+from pipeline.warehouse import index, marts, snapshot
+from pipeline.warehouse.lake import Lake
 
 ROOT = Path(__file__).resolve().parents[2]
 SQL = ROOT / "sql"
 SCHEMA_VERSION = max(int(path.name[:3]) for path in (SQL / "schema").glob("*.sql"))
 
 # a reader fetches no extension, and what does not fit into its memory may not fill the disk
-_READER = {"autoinstall_known_extensions": False, "autoload_known_extensions": False, "max_temp_directory_size": "10GB"}
+_READER: dict[str, Any] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "max_temp_directory_size": "10GB",
+}
+# what the writer needs does not grow with the archive; DuckDB would take four fifths of the machine
+_WRITER: dict[str, Any] = {"preserve_insertion_order": False, "memory_limit": "1GB"}
 _LOCKING = threading.Lock()
 
 
@@ -49,16 +56,31 @@ def snapshot_path(data: Path) -> Path:
 class Store:
     """A DuckDB connection that speaks in frames. `Store.writer` for the one writer, `Store.reader` for everyone else."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, data: Path) -> None:
-        self.connection, self.data = connection, data
+    def __init__(self, connection: duckdb.DuckDBPyConnection, data: Path, lake: Lake | None = None) -> None:
+        self.connection, self.data, self.lake = connection, data, lake
+        self.is_elected: Callable[[], None] = lambda: None
 
     @classmethod
     @contextlib.contextmanager
-    def writer(cls, data: Path) -> Iterator["Store"]:
-        """Open the writer, migrated to this release; WarehouseError when another writer is at work or the file is newer."""
+    def writer(cls, data: Path, warehouse: str = "") -> Iterator["Store"]:
+        """Open the writer, migrated to this release; WarehouseError when another writer is at work or the file is newer.
+
+        `warehouse`: the lake to write to (`Lake.named`); empty: the file below `data`.
+        """
+        if lake := Lake.named(warehouse):
+            with (
+                lake.elected() as is_elected,
+                lake.told(),
+                contextlib.closing(lake.connected(create=True, **_WRITER)) as connection,
+            ):
+                store = cls(connection, data, lake)
+                store.is_elected = is_elected
+                _migrate(store)
+                yield store
+            return
         path = writer_path(data)
         with _locked(path.with_suffix(".lock"), data):
-            connection = _connected(path, data, config={"preserve_insertion_order": False})
+            connection = _connected(path, data, config=_WRITER)
             try:
                 store = cls(connection, data)
                 connection.execute("set TimeZone = 'UTC'")
@@ -69,18 +91,47 @@ class Store:
 
     @classmethod
     @contextlib.contextmanager
-    def reader(cls, data: Path, memory: str = "2GB", max_seconds: float = 60.0) -> Iterator["Store"]:
-        """The snapshot, read-only and locked down: no files, no network, no settings, bounded memory and time."""
-        path = snapshot_path(data)
-        if not path.exists():
+    def appender(cls, data: Path, warehouse: str) -> Iterator["Store"]:
+        """A lake to whose inbox a monitor appends, whoever else does; one that is not there yet or older is made first."""
+        lake = Lake.named(warehouse)
+        assert lake
+        for _ in range(60):
+            with contextlib.suppress(MissingError), lake.told(), contextlib.closing(lake.connected()) as connection:
+                if _known(store := cls(connection, data, lake)) == SCHEMA_VERSION:
+                    yield store
+                    return
+            try:
+                with cls.writer(data, warehouse):
+                    pass
+            except BusyError:  # somebody else is making it
+                time.sleep(0.5)
+        raise WarehouseError(f"The warehouse at {lake} is of an older release, and another loader is at work there.")
+
+    @classmethod
+    @contextlib.contextmanager
+    def reader(cls, data: Path, memory: str = "2GB", max_seconds: float = 60.0, warehouse: str = "") -> Iterator["Store"]:
+        """The snapshot, read-only and locked down: no files, no network, no settings, bounded memory and time.
+
+        `warehouse`: the lake to read as it is now; its data and its catalog stay within reach.
+        """
+        config = _READER | {"memory_limit": memory}
+        if lake := Lake.named(warehouse):
+            connection = lake.connected(read_only=True, **config)
+        elif not snapshot_path(data).exists():
             raise WarehouseError(f"There is no warehouse in {data} yet: run `balkanwatch run` first.")
-        connection = _connected(path, data, read_only=True, config=_READER | {"memory_limit": memory})
+        else:
+            connection = _connected(snapshot_path(data), data, read_only=True, config=config)
         timer = threading.Timer(max_seconds, connection.interrupt)
         timer.daemon = True
         try:
-            _lock_down(connection)
-            timer.start()
-            yield cls(connection, data)
+            with lake.told() if lake else contextlib.nullcontext():
+                if lake:
+                    connection.execute("set allowed_directories = [?]", [lake.data])
+                    if not _known(cls(connection, data, lake)):
+                        raise lake.missing()
+                _lock_down(connection)
+                timer.start()
+                yield cls(connection, data, lake)
         except duckdb.InterruptException:
             raise InputError(f"The query took longer than {max_seconds:.0f} seconds and was stopped.") from None
         except duckdb.OutOfMemoryException:
@@ -95,6 +146,7 @@ class Store:
         self.connection.execute("begin")
         try:
             yield
+            self.is_elected()
             self.connection.execute("commit")
         except BaseException as error:
             with contextlib.suppress(duckdb.Error):
@@ -103,9 +155,25 @@ class Store:
                 raise self._unwritable(error) from None
             raise
 
+    @contextlib.contextmanager
+    def in_small_batches(self) -> Iterator[None]:
+        """For many small transactions beside others who work: on one thread, and rarely brought from the log into the file."""
+        self.connection.execute("set threads = 1")
+        self.connection.execute("set checkpoint_threshold = '64MB'")
+        try:
+            yield
+        finally:
+            self.connection.execute("reset threads")
+            self.connection.execute("reset checkpoint_threshold")
+
     def _unwritable(self, error: duckdb.Error) -> WarehouseError:
         said = re.sub(r"^(\w+ Error: |Failed to commit: )*", "", str(error).splitlines()[0]).rstrip(".")
-        return WarehouseError(f"The warehouse in {self.data} could not be written to, and this step was not kept: {said}.")
+        return WarehouseError(f"The warehouse {self.where} could not be written to, and this step was not kept: {said}.")
+
+    @property
+    def where(self) -> str:
+        """Where it is, in a sentence."""
+        return f"at {self.lake}" if self.lake else f"in {self.data}"
 
     def read(self, sql: str, /, **frames_or_values: Any) -> pl.DataFrame:
         """The answer to a query. Frames given by name can be queried by that name, other values are `$parameters`."""
@@ -154,35 +222,24 @@ class Store:
         """Write a fact to relation meta."""
         self.replace("meta", pl.DataFrame({"key": [key], "value": [value]}), "key")
 
-    def publish(self) -> Path:
+    def publish(self, *, tidy: bool = True) -> Path | None:
         """Bring the marts and the search index up to date, copy the writer's file beside the snapshot and put it in its place.
 
-        Who holds the old snapshot keeps reading it.
+        Who holds the old snapshot keeps reading it. A lake has snapshots of its own: with `tidy` its files are put in order.
         """
-        source, target = writer_path(self.data), snapshot_path(self.data)
         index.bring_up(self)
         index.compact(self)
-        with self.transaction():
-            marts.recount(self)
+        marts.bring_up(self)
+        if self.lake:
+            if tidy:
+                self.lake.tend(self.connection)
+            return None
+        source, target = writer_path(self.data), snapshot_path(self.data)
         try:
             self.connection.execute("checkpoint")
         except (duckdb.IOException, duckdb.FatalException) as error:
             raise self._unwritable(error) from None
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        for left_over in target.parent.glob(f".{target.name}.*.tmp"):  # of a run that was killed here
-            if left_over != temporary:
-                left_over.unlink(missing_ok=True)
-        done = subprocess.run([*_copy_command(), str(source), str(temporary)], capture_output=True, text=True, check=False)
-        if done.returncode:
-            temporary.unlink(missing_ok=True)
-            raise WarehouseError(
-                f"The snapshot could not be written to {target.parent}: {done.stderr.strip()[-200:] or 'stopped'}."
-            )
-        try:
-            temporary.replace(target)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise WarehouseError(f"The snapshot {target} could not be replaced: {error.strerror}.") from None
+        snapshot.put(source, target)
         return target
 
 
@@ -203,13 +260,6 @@ def _lock_down(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("set global TimeZone = 'UTC'")
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
-
-
-def _copy_command() -> list[str]:
-    """A child process copies: closing a second handle of our own would drop DuckDB's lock."""
-    if sys.platform == "linux" and shutil.which("cp"):
-        return ["cp", "--reflink=auto"]
-    return [sys.executable, "-c", "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"]
 
 
 @contextlib.contextmanager
@@ -233,12 +283,7 @@ def _locked(path: Path, data: Path) -> Iterator[None]:
 
 def _migrate(store: Store) -> None:
     """Bring the file to this release: schema files in order, each once; then the views as they are now."""
-    tables = {name for (name,) in store.connection.execute("select table_name from duckdb_tables()").fetchall()}
-    have = int(store.meta("schema_version") or 0) if "meta" in tables else 0
-    if have > SCHEMA_VERSION:
-        raise WarehouseError(
-            f"The warehouse in {store.data} was written by a newer balkanwatch (schema {have}, this one knows {SCHEMA_VERSION})."
-        )
+    have = _known(store)
     files = [path for path in sorted((SQL / "schema").glob("*.sql")) if int(path.name[:3]) > have]
     views = [path.read_text() for path in view_files()]
     stamp = digest(*views)
@@ -250,8 +295,21 @@ def _migrate(store: Store) -> None:
         if files:
             store.set_meta("schema_version", str(SCHEMA_VERSION))
         for view in views:
-            store.connection.execute(view)
+            for statement in store.connection.extract_statements(view):
+                if not (store.lake and statement.query.lstrip().startswith("comment on column")):  # a lake has none on views
+                    store.connection.execute(statement)
         store.set_meta("views", stamp)
+
+
+def _known(store: Store) -> int:
+    """The version of the schema that a warehouse has, 0 for none; a newer one than ours raises WarehouseError."""
+    tables = "select table_name from duckdb_tables() where database_name = current_database() and table_name = 'meta'"
+    have = int(store.meta("schema_version") or 0) if store.read(tables).height else 0
+    if have > SCHEMA_VERSION:
+        raise WarehouseError(
+            f"The warehouse {store.where} was written by a newer balkanwatch (schema {have}, this one knows {SCHEMA_VERSION})."
+        )
+    return have
 
 
 def view_files() -> list[Path]:
