@@ -16,7 +16,7 @@ test: .venv/installed-dev  ## lint, types, layers, SQL, seeds, docs and all test
 	$(BIN)/sqlfluff lint sql --disable-progress-bar
 	$(BIN)/balkanwatch seeds check
 	$(BIN)/python scripts/build_docs.py --check
-	$(BIN)/pytest -m "not soak" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder
 
 soak: .venv/installed-dev  ## the long tests: more kills, readers for minutes
 	$(BIN)/pytest -m soak

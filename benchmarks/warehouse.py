@@ -268,9 +268,9 @@ def query_times(data: Path, console: Console) -> Iterator[ROWS]:
 
 
 def publish_cost(data: Path) -> Iterator[ROWS]:
-    """A snapshot against `cp` of the same file to a new place and onto an old copy, in turns: medians."""
+    """A snapshot against `cp` of the same file to a new place beside it, in turns, each first as often as the other."""
     source, copy = writer_path(data), data / "copy.tmp"
-    times: dict[str, list[float]] = {"publish": [], "cp": [], "cp over": [], "again": []}
+    times: dict[str, list[float]] = {"publish": [], "cp": [], "again": []}
 
     def timed(name: str, act: Callable[[], object]) -> None:
         os.sync()  # what another one left to be written to the disk is not on this one's bill
@@ -279,19 +279,21 @@ def publish_cost(data: Path) -> Iterator[ROWS]:
         times[name].append(time.perf_counter() - begun)
 
     with Store.writer(data) as store:
+        acts = {"publish": store.publish, "cp": lambda: subprocess.run(["cp", str(source), str(copy)], check=True)}
         store.publish()
-        for _ in range(5):
+        for turn in range(8):
             store.set_meta("benchmark", str(time.time()))
-            timed("publish", store.publish)
-            timed("cp", lambda: subprocess.run(["cp", str(source), str(copy)], check=True))
-            timed("cp over", lambda: subprocess.run(["cp", str(source), str(copy)], check=True))
+            store.connection.execute("checkpoint")
+            for name in sorted(acts, reverse=bool(turn % 2)):
+                timed(name, acts[name])
             timed("again", store.publish)
             copy.unlink()
-    best = {name: median(values) for name, values in times.items()}
-    size, ratio = snapshot_path(data).stat().st_size / 1e9, best["publish"] / best["cp"]
-    measured = f"{best['publish']:.2f} s / {best['cp']:.2f} s = {ratio:.2f}x (over an old copy {best['cp over']:.2f} s)"
-    yield f"publish {size:.2f} GB, against cp", measured, "1.3x"
-    yield "publish when nothing has changed", f"{best['again']:.3f} s", ""
+    best = {name: (median(values), min(values)) for name, values in times.items()}
+    size = snapshot_path(data).stat().st_size / 1e9
+    told = [f"{what} {best['publish'][i]:.2f} s / {best['cp'][i]:.2f} s = {best['publish'][i] / best['cp'][i]:.2f}x"
+            for i, what in enumerate(("median", "quickest"))]  # fmt: skip
+    yield f"publish {size:.2f} GB, against cp", "; ".join(told), "1.3x"
+    yield "publish when nothing has changed", f"{best['again'][0]:.3f} s", ""
 
 
 def growth_cost(data: Path, tagged_by: str, tables: seeds.Seeds) -> Iterator[ROWS]:

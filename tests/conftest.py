@@ -40,6 +40,15 @@ PROGRAMS: dict[str, Callable[[], object]] = {  # marker: what finds the system p
 }
 
 
+LONG = {"test_serving", "test_lake", "test_docs", "test_dashboard", "test_report", "test_backfill", "test_cli"}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest begin first, so that of two processes none waits for the other in the end."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test that misses its system program is skipped on a bare machine and fails in `.ci/run`, which installs them."""
     for marker, found in PROGRAMS.items():

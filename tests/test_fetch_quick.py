@@ -5,6 +5,7 @@ import datetime as dt
 from html import escape
 from unittest import mock
 
+import feedparser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -100,7 +101,7 @@ def test_ordinary_feeds_need_no_feedparser() -> None:
     <copyright>(c) A</copyright><skipHours><hour>3</hour></skipHours><item><title>Vest</title><link>http://a.example/1</link>
     <dc:creator><![CDATA[Ana]]></dc:creator><category><![CDATA[Svet]]></category><content:encoded><![CDATA[<p>x</p>]]>
     </content:encoded><pubDate>Mon, 20 Nov 2023 10:00:00 +0100</pubDate></item></channel></rss>"""
-    with mock.patch.object(feeds.feedparser, "parse", side_effect=AssertionError):
+    with mock.patch.object(feedparser, "parse", side_effect=AssertionError):
         document = feed(body.encode(), "http://a.example/feed")
     (entry,) = document.entries
     assert (document.error, document.terms, document.skip_hours) == (None, "(c) A", (3,))

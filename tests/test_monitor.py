@@ -445,7 +445,7 @@ def test_a_run_leaves_nothing_lying_about(prepare: Prepare) -> None:
     run.run_monitor(settings, 60)
     left = {str(path.relative_to(settings.data)) for path in settings.data.rglob("*") if path.is_file()}
     assert {name for name in left if not name.startswith(("exports", ".cache", ".writer/seeds/"))} == {
-        "balkanwatch.duckdb", ".writer/warehouse.duckdb", ".writer/warehouse.lock",
+        "balkanwatch.duckdb", ".writer/warehouse.duckdb", ".writer/warehouse.lock", ".writer/warehouse.published",
     }  # fmt: skip
     assert not any(Path(name).name.startswith(".") for name in left)
 

@@ -77,7 +77,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 def test_any_bytes_give_a_document(data: bytes, content_type: str | None) -> None:
     document = parse.feed(data, "https://outlet.example/feed", content_type)
     assert document.error is None or document.error
-    normalise.entries(document, FEED, NOW, language.languages)
+    normalise.entry_rows(document, FEED, NOW, language.languages)
     page = parse.page(data, "https://outlet.example/a", content_type)
     record = normalise.page_record(page, NOW, language.languages)
     assert record["published_at"] is None or record["published_at"] < "2026-01-02"
