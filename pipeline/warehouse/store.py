@@ -159,7 +159,7 @@ class Store:
     def in_small_batches(self) -> Iterator[None]:
         """For many small transactions beside others who work: on one thread, and rarely brought from the log into the file."""
         self.connection.execute("set threads = 1")
-        self.connection.execute("set checkpoint_threshold = '64MB'")
+        self.connection.execute("set checkpoint_threshold = '128MB'")
         try:
             yield
         finally:
