@@ -4,7 +4,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from typer.models import CommandInfo
 
 from pipeline.errors import InputError
 
@@ -26,10 +27,7 @@ Warehouse = Annotated[
 
 def give_data(app: typer.Typer) -> None:
     """Let every command take `--data`, also those that need no warehouse: their settings and caches are of that folder."""
-    for group in app.registered_groups:
-        if group.typer_instance is not None:
-            give_data(group.typer_instance)
-    for command in app.registered_commands:
+    for command in _commands(app, of_groups=True):
         if command.callback is not None and "data" not in inspect.signature(command.callback).parameters:
             command.callback = _with("data", Data, command.callback)
 
@@ -42,18 +40,26 @@ def sort_into(app: typer.Typer, panels: dict[str, str]) -> None:
         elif group.typer_instance is not None:
             sort_into(group.typer_instance, panels)
     for command in app.registered_commands:
-        name = command.name or (command.callback.__name__ if command.callback else "")
-        command.rich_help_panel = panels.get(name, "Commands")
+        command.rich_help_panel = panels.get(_name(command), "Commands")
 
 
 def give_warehouse(app: typer.Typer, names: Collection[str]) -> None:
     """Let these commands take `--warehouse`."""
-    for group in app.registered_groups:
-        if group.typer_instance is not None and not group.name:
-            give_warehouse(group.typer_instance, names)
-    for command in app.registered_commands:
-        if command.callback is not None and (command.name or command.callback.__name__) in names:
+    for command in _commands(app, of_groups=False):
+        if command.callback is not None and _name(command) in names:
             command.callback = _with("warehouse", Warehouse, command.callback)
+
+
+def _commands(app: typer.Typer, *, of_groups: bool) -> Iterator[CommandInfo]:
+    """All commands, those of modules that are joined in without a name too; with `of_groups` also `feeds list` and its like."""
+    for group in app.registered_groups:
+        if group.typer_instance is not None and (of_groups or not group.name):
+            yield from _commands(group.typer_instance, of_groups=of_groups)
+    yield from app.registered_commands
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or (command.callback.__name__ if command.callback else "")
 
 
 def _with(name: str, kind: Any, callback: Callable[..., Any]) -> Callable[..., Any]:

@@ -44,13 +44,22 @@ class Courier:
 
     def keep(
         self, kind: str, now: datetime, notes: dict[str, pl.DataFrame], *,
-        entries: pl.DataFrame | None = None, pages: pl.DataFrame | None = None,
+        entries: pl.DataFrame | None = None, feeds: pl.DataFrame | None = None, changes: versions.Changes | None = None,
+        pages: pl.DataFrame | None = None,
     ) -> None:  # fmt: skip
-        """Write a batch beside the monitor's own file, before that is committed: a batch kept twice is landed once."""
-        if self.settings.warehouse:
-            given = {name: frame for name, frame in (("entries", entries), ("pages", pages)) if frame is not None}
-            batch_id = f"{self.run_id}-{next(self.numbers):05}"
-            inbox.put(self.folder, inbox.Batch(batch_id, kind, socket.gethostname(), self.run_id, now, **given, notes=notes))
+        """Write a batch beside the monitor's own file, before that is committed: a batch kept twice is landed once.
+
+        Of the `entries` of some `feeds`, only those that make `changes`, if these are given.
+        """
+        if not self.settings.warehouse:
+            return
+        if entries is not None and changes is not None:
+            entries = entries.join(changes.entries, on=["feed_id", "guid"], how="semi", maintain_order="left")
+        if entries is not None and feeds is not None:
+            entries = entries.join(feeds.select("feed_id", "outlet"), on="feed_id", how="left", maintain_order="left")
+        given = {name: frame for name, frame in (("entries", entries), ("pages", pages)) if frame is not None}
+        batch_id = f"{self.run_id}-{next(self.numbers):05}"
+        inbox.put(self.folder, inbox.Batch(batch_id, kind, socket.gethostname(), self.run_id, now, **given, notes=notes))
 
     def hand_over(self) -> int:
         """Append all that was kept, by this run or one before, to the inbox; how many batches. WarehouseError when it can not."""

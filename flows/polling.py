@@ -153,15 +153,10 @@ def _land_feeds(run: "Run", batch: pl.DataFrame, stem: Path, readings: dict[str,
         polled = frame(list(states.values()), "feed_state")
         run.store.replace("feed_state", polled, "feed_id")
         told = write_log(run, log, stem, now, terms)
-        touched = entries.join(changes.entries, on=["feed_id", "guid"], how="semi", maintain_order="left") if changes else entries
-        run.courier.keep("feeds", now, told | {"feed_state": polled}, entries=_with_outlet(touched, batch))
+        run.courier.keep("feeds", now, told | {"feed_state": polled}, entries=entries, changes=changes, feeds=batch)
     forget(stem)
     run.summary.n_new += changes.n_new if changes else 0
     run.summary.n_updated += changes.n_updated if changes else 0
-
-
-def _with_outlet(entries: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataFrame:
-    return entries.join(feeds.select("feed_id", "outlet"), on="feed_id", how="left", maintain_order="left")
 
 
 def _problem(feed: dict[str, Any], reading: Reading, moved_to: str | None) -> str | None:
@@ -266,7 +261,7 @@ def _land_missed(run: "Run", batch: pl.DataFrame, stem: Path) -> None:
     tagged = run.tagger.tag(changes.documents())
     with run.store.transaction():
         landing.land(run.store, changes, tagged, run.tagged_by, now)
-        run.courier.keep("missed", now, write_log(run, log, stem, now), entries=_with_outlet(entries, batch))
+        run.courier.keep("missed", now, write_log(run, log, stem, now), entries=entries, feeds=batch)
     forget(stem)
     run.summary.n_new += changes.n_new
     run.summary.n_missed += changes.n_new

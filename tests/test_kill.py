@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, SAMPLE, Prepare, contents, environment
-from loopback import Loopback, answer
-from test_monitor import HTML, NamesAt, assert_laws, broken_laws, entry, page, rss
+from loopback import Loopback
+from test_monitor import NamesAt, assert_laws, broken_laws, patrol_sites
 
 from flows import run
 from flows.settings import Settings
@@ -43,13 +43,7 @@ TIMES = {"started_at", "finished_at", "first_seen_at", "seen_at", "next_try_at",
 def server(names_at: NamesAt) -> Iterator[Loopback]:
     with Loopback() as server:
         names_at(server)
-        for name in HOSTS:
-            host = f"{name}.example"
-            entries = [entry(f"{n}", f"Barricades in Kosovo, part {n}", f"KFOR patrol {n} of {name}.") for n in range(4)]
-            server.on(f"http://{host}/feed.xml", answer(rss(*entries, host=host)))
-            for one in entries:
-                lines = (f"Patrol {one['slug']} of KFOR met barricades in Kosovo, says {name} in line {i}." for i in range(12))
-                server.on(f"http://{host}/{one['slug']}", answer(page(one["title"], "\n".join(lines)), headers=HTML))
+        patrol_sites(server, HOSTS, 4)
         yield server
 
 

@@ -18,7 +18,7 @@ import pytest
 from conftest import ROOT, SAMPLE, Prepare, answers, command, environment, prepared
 from loopback import Loopback, answer
 from servers import postgres, rclone, s3
-from test_monitor import HTML, NamesAt, entry, make_due, page, rss
+from test_monitor import NamesAt, entry, make_due, patrol_sites, rss
 
 from flows import imports, loading, run
 from flows.settings import Settings
@@ -246,13 +246,7 @@ def server(names_at: NamesAt) -> Iterator[Loopback]:
     """Four sites, each with two articles of its own and one that all of their feeds carry."""
     with Loopback() as server:
         names_at(server)
-        for name in HOSTS:
-            host = f"{name}.example"
-            entries = [entry(f"{n}", f"Barricades in Kosovo, part {n}", f"KFOR patrol {n} of {name}.") for n in range(2)]
-            server.on(f"http://{host}/feed.xml", answer(rss(*entries, host=host)))
-            for one in entries:
-                lines = (f"Patrol {one['slug']} of KFOR met barricades in Kosovo, says {name} in line {i}." for i in range(12))
-                server.on(f"http://{host}/{one['slug']}", answer(page(one["title"], "\n".join(lines)), headers=HTML))
+        patrol_sites(server, HOSTS, 2)
         yield server
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from html import escape
@@ -65,6 +65,17 @@ def page(title: str, text: str) -> bytes:
 
 def entry(slug: str, title: str, summary: str) -> dict[str, str]:
     return {"slug": slug, "title": title, "summary": summary}
+
+
+def patrol_sites(server: Loopback, names: Iterable[str], n: int) -> None:
+    """A site a name, with a feed of `n` articles that all sites have in much the same words, and their pages."""
+    for name in names:
+        host = f"{name}.example"
+        entries = [entry(f"{i}", f"Barricades in Kosovo, part {i}", f"KFOR patrol {i} of {name}.") for i in range(n)]
+        server.on(f"http://{host}/feed.xml", answer(rss(*entries, host=host)))
+        for one in entries:
+            lines = (f"Patrol {one['slug']} of KFOR met barricades in Kosovo, says {name} in line {i}." for i in range(12))
+            server.on(f"http://{host}/{one['slug']}", answer(page(one["title"], "\n".join(lines)), headers=HTML))
 
 
 GOOD = (

@@ -11,9 +11,10 @@ import polars as pl
 
 from pipeline.report import charts
 from pipeline.report.evidence import Key, Sentence
-from pipeline.report.figures import BASELINE, Figures, Period
+from pipeline.report.figures import Figures, Period
 from pipeline.report.html import Html, join, link, tag, text
 from pipeline.report.words import Words
+from pipeline.trends import BASELINE_DAYS
 
 MAX_USES = 4  # places a panel knows its way back to
 LIMITED, ALL = (
@@ -193,7 +194,7 @@ class Desk:
 
     def expected(self, value: float, digits: int, code: str, topic_id: str, day: date) -> Html:
         """A number that comes from the days before a burst, linked to what was said on these."""
-        days = (day - timedelta(days=BASELINE), day - timedelta(days=1))
+        days = (day - timedelta(days=BASELINE_DAYS), day - timedelta(days=1))
         title = self.topic_title(code, topic_id)
         return self.panels.number(self.w.number(value, digits), Key(code, topic_id, days=days), title, None)
 

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 import polars as pl
 
 from pipeline.errors import InputError
+from pipeline.trends import BASELINE_DAYS
 from pipeline.warehouse import Store
 
 CORE = ("XK", "RS", "BA", "ME", "MK", "AL")
@@ -18,7 +19,6 @@ N_BINS = 56  # days a curve shows at most; longer histories are averaged by week
 N_BURSTS, N_LEADING, N_STORIES, N_EDITS, N_FEEDS, N_EXAMPLES, N_NODES, N_PAIRS = 6, 3, 8, 6, 15, 5, 14, 30
 CURVES = 4  # periods before this one that a curve shows
 MIN_CURVE = 28  # days a curve shows at least
-BASELINE = 28  # days before a burst from which its expectation comes
 MAX_REACH = 400  # days from which sentences behind a curve are taken
 
 
@@ -89,7 +89,9 @@ class Figures:
         (oldest,) = store.read("select min(published_day) as day from article")["day"]
         bins, step = _bins(period, oldest)
         reach = min(
-            period.before.since, period.since - timedelta(days=BASELINE), max(bins[0], period.until - timedelta(days=MAX_REACH))
+            period.before.since,
+            period.since - timedelta(days=BASELINE_DAYS),
+            max(bins[0], period.until - timedelta(days=MAX_REACH)),
         )
         ask = _Asker(store, period, reach)
         for sql in PREPARE:

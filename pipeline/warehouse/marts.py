@@ -30,8 +30,12 @@ def touch(store: "Store", days: pl.DataFrame) -> None:
     """Have some days (one column of dates) counted anew before the next snapshot. Works inside the caller's transaction."""
     days = days.rename({days.columns[0]: "day"}).drop_nulls().unique()
     if days.height:
-        store.run("insert into dirty_day select day from batch_ anti join dirty_day using (day)", days)
+        _soil(store, days)
         store.run("delete from mart_day using batch_ where mart_day.day = batch_.day", days)
+
+
+def _soil(store: "Store", days: pl.DataFrame) -> None:
+    store.run("insert into dirty_day select day from batch_ anti join dirty_day using (day)", days)
 
 
 def touch_articles(store: "Store", ids: pl.DataFrame) -> None:
@@ -57,7 +61,7 @@ def keep(store: "Store", articles: pl.DataFrame, stories: pl.DataFrame, sighting
         touch(store, articles.select("published_day"))
         return
     days = articles.group_by(day="published_day").len("n").drop_nulls()
-    store.run("insert into dirty_day select day from batch_ anti join dirty_day using (day)", days)
+    _soil(store, days)
     known = store.read("from mart_day semi join batch_days using (day)", batch_days=days)
     strange = days.join(known, on="day", how="anti")
     if strange.height:
