@@ -258,6 +258,15 @@ def test_what_a_page_and_a_feed_say_of_their_use_is_in_the_ledger(server: Loopba
     assert len(server.hits("press.example", "/n1")) == 1
 
 
+def test_the_pause_of_a_host_outlasts_the_run(server: Loopback, prepare: Prepare) -> None:
+    server.on("http://calm.example/feed.xml", answer(rss(*entries(1), host="calm.example")))
+    settings = prepare([feed("calm")], pause_s=120.0)
+    assert run.run_monitor(settings, 20).n_postponed == 0
+    make_due(settings.data)
+    assert run.run_monitor(settings, 20).n_postponed == 1
+    assert len(server.hits("calm.example", "/feed.xml")) == 1
+
+
 def test_a_feed_may_have_a_pause_of_its_own(server: Loopback, prepare: Prepare) -> None:
     server.on("http://slow.example/feed.xml", answer(rss(*entries(1, 2, 3), host="slow.example")))
     settings = prepare([feed("slow")])
