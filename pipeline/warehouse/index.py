@@ -182,10 +182,10 @@ def find(
     size, offset = max(limit * 4, 100), 0
     while offset < ranked.height and sum(some.height for some in kept) < limit:
         some = ranked.slice(offset, size)
-        texts = _texts(store, some)
-        good = search.holds(asked, texts.select("title", "body").rows())
+        written = texts(store, some, "article_id")
+        good = search.holds(asked, written.select("title", "body").rows())
         kept.append(
-            some.filter(pl.col("article_id").is_in(texts.filter(pl.Series(good, dtype=pl.Boolean))["article_id"].implode()))
+            some.filter(pl.col("article_id").is_in(written.filter(pl.Series(good, dtype=pl.Boolean))["article_id"].implode()))
         )
         offset, size = offset + size, size * 4
     found = pl.concat(kept)
@@ -274,11 +274,13 @@ def _conditions(where: Filter, values: dict[str, Any]) -> list[str]:
     return [sql[name] for name in given]
 
 
-def _texts(store: "Store", ids: pl.DataFrame) -> pl.DataFrame:
-    return store.read(
-        """
+def texts(store: "Store", ids: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """The current title and body of some articles (article_id), after these columns of relation article."""
+    of_article = ", ".join(f"a.{name}" for name in columns)
+    return store.read(  # first where they stand: of a long archive no other texts are then read
+        f"""
         with place as (
-            select a.article_id, a.published_day, a.outlet, a.lang, a.url, v.rowid as row_id
+            select {of_article}, v.rowid as row_id
             from article a
             join article_version v on v.article_id = a.article_id and v.version = a.version
             semi join batch_ids b on b.article_id = a.article_id
@@ -293,7 +295,12 @@ def _texts(store: "Store", ids: pl.DataFrame) -> pl.DataFrame:
 
 
 def _shown(store: "Store", ranked: pl.DataFrame, asked: list[Part], marks: tuple[str, str]) -> pl.DataFrame:
-    frame = ranked.join(_texts(store, ranked), on="article_id", how="left", maintain_order="left")
+    frame = ranked.join(
+        texts(store, ranked, "article_id", "published_day", "outlet", "lang", "url"),
+        on="article_id",
+        how="left",
+        maintain_order="left",
+    )
     titles = [search.marked(title or "", asked, marks) for title in frame["title"]]
     snippets = [search.snippet(body or "", asked, marks) for body in frame["body"]]
     frame = frame.with_columns(title=pl.Series(titles, dtype=pl.String), snippet=pl.Series(snippets, dtype=pl.String))

@@ -215,25 +215,6 @@ def set_page_state(store: Store, rows: pl.DataFrame) -> None:
         )
 
 
-def texts(store: Store, ids: pl.DataFrame) -> pl.DataFrame:
-    """The current title and body of some articles: article_id, version, title, body, lang, published_at."""
-    return store.read(  # first where they stand: of a long archive no other texts are then read
-        """
-        with place as (
-            select a.article_id, a.version, a.lang, a.published_at, v.rowid as row_id
-            from article a
-            join article_version v on v.article_id = a.article_id and v.version = a.version
-            semi join batch_ids b on b.article_id = a.article_id
-        ),
-        words as (select rowid as row_id, title, body from article_version where rowid in (select row_id from place))
-        select p.article_id, p.version, w.title, w.body, p.lang, p.published_at
-        from place p
-        join words w using (row_id)
-        """,
-        batch_ids=ids,
-    )
-
-
 def apply_zone(store: Store, zone: str) -> None:
     """Give all history the days of a time zone, at once; nothing is written when it is the one in force."""
     if store.meta("time_zone") == zone:
@@ -260,9 +241,9 @@ def update_stories(
 ) -> pl.DataFrame:
     """Find the stories of new or changed articles, and of all that hang together with them; their rows of `story_article`.
 
-    `documents`: their `texts`, when at hand; `known`: those of them that are in stories already (None: perhaps all).
+    `documents`: their texts (TEXTS), when at hand; `known`: those of them that are in stories already (None: perhaps all).
     """
-    documents = (texts(store, ids) if documents is None else documents).select(TEXTS)
+    documents = (_texts(store, ids) if documents is None else documents).select(TEXTS)
     known = ids if known is None else known
     new = _unsigned_headlines(store, dedup.signatures(documents))
     touched = _component(store, known)  # before the old edges go
@@ -316,10 +297,14 @@ def _unsigned_headlines(store: Store, signatures: pl.DataFrame) -> pl.DataFrame:
     return signatures.with_columns(text_hash=text_hash, bands=bands)
 
 
+def _texts(store: Store, ids: pl.DataFrame) -> pl.DataFrame:
+    return index.texts(store, ids, "article_id", "published_at").select(TEXTS)
+
+
 def _with_texts(store: Store, documents: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
     """The documents and the texts of further articles."""
     missing = ids.unique().join(documents, on="article_id", how="anti")
-    return pl.concat([documents, texts(store, missing).select(TEXTS)]) if missing.height else documents
+    return pl.concat([documents, _texts(store, missing)]) if missing.height else documents
 
 
 def _component(store: Store, ids: pl.DataFrame) -> pl.DataFrame:
