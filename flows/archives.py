@@ -105,6 +105,8 @@ def backfill(
     _prefect_home(settings.data, "WARNING" if os.environ.get("BALKANWATCH_DEBUG") else "CRITICAL")
     from flows.backfill import run_flow
 
+    if dask and "PREFECT_API_URL" not in os.environ:
+        err.print("PREFECT_API_URL is not set: each Dask worker will start a Prefect server of its own, and is slower for it.")
     todo = _planned(settings, paths, format, map, outlet=outlet, feed=feed, lang=lang, headline_only=headline_only,
                     all_hosts=all_hosts)  # fmt: skip
     with _shown(sum(source.size for source, _ in todo)) as (progress, report):

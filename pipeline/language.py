@@ -12,7 +12,7 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
 SAMPLE = 600  # characters whose letters and words are looked at; later ones change nothing
+OPENING = 200  # those that are mostly enough
 GUESSED = 160  # characters that py3langid reads, one by one in Python
 UNKNOWN = "und"
 NO_SCRIPT = "Zyyy"
@@ -215,12 +216,12 @@ def _leaning_cyrillic(word: str) -> int:
     return _is_sign(word, "sr") - _is_sign(word, "mk")
 
 
-def _votes(words: list[str], script: str) -> dict[str, float]:
+def _votes(words: list[str], script: str, allowed: Collection[str]) -> dict[str, float]:
     table = _VOTES[script]
     votes: dict[str, float] = {}
-    for word in words:
-        if word in table:
-            for lang, weight in table[word]:
+    for word in filter(table.__contains__, words):
+        for lang, weight in table[word]:
+            if lang in allowed:
                 votes[lang] = votes.get(lang, 0.0) + weight
     return votes
 
@@ -233,6 +234,17 @@ def _clear(votes: dict[str, float], n_words: int) -> str | None:
     second = max((score for other, score in votes.items() if other != lang), default=0.0)
     first = votes[lang]
     return lang if first >= 3 and first > 2 * second + 1 and 12 * first >= n_words else None
+
+
+def _heard(text: str, script: str, allowed: Collection[str]) -> tuple[list[str], dict[str, float], str | None]:
+    """The words of a text, their votes for the languages allowed, and the language for which they clearly speak. Of most texts
+    the first lines are enough."""
+    for part in dict.fromkeys((text[:OPENING], text)):
+        words = _words(part.lower())
+        votes = _votes(words, script, allowed)
+        if clear := _clear(votes, len(words)):
+            break
+    return words, votes, clear
 
 
 # -- decisions --------------------------------------------------------------------------------------------------------
@@ -328,12 +340,11 @@ def _language(text: str, script: str, n_letters: int, counts: list[int]) -> str:
         return UNKNOWN
     if script not in _VOTES:
         return _ONE_LANGUAGE.get(script) or {"Arab": "ar", "Hani": "zh"}.get(script, UNKNOWN)
-    words = _words(text.lower())
     groups = dict(zip(_GROUPS, counts[1:], strict=True))
-    return _cyrillic(text, words, groups, n_letters) if script == "Cyrl" else _latin(text, words)
+    return _cyrillic(text, groups, n_letters) if script == "Cyrl" else _latin(text)
 
 
-def _cyrillic(text: str, words: list[str], n: dict[str, int], n_letters: int) -> str:
+def _cyrillic(text: str, n: dict[str, int], n_letters: int) -> str:
     south, east = n["south"] + n["hbs"] + n["mk"], n["east"] + n["ru"] + n["uk"] + n["hard"]
     # Russian and Ukrainian have letters of their own in every sentence that is not very short
     candidates: tuple[str, ...] = _CYRILLIC if n_letters < 60 else ("sr", "mk", "bg")
@@ -347,9 +358,8 @@ def _cyrillic(text: str, words: list[str], n: dict[str, int], n_letters: int) ->
             return "uk"
         if n["ru"] > n["uk"]:
             return "ru"
-    allowed = {"hbs" if lang == "sr" else lang for lang in candidates}
-    votes = {lang: score for lang, score in _votes(words, "Cyrl").items() if lang in allowed}
-    if clear := _clear(votes, len(words)):
+    words, votes, clear = _heard(text, "Cyrl", {"hbs" if lang == "sr" else lang for lang in candidates})
+    if clear:
         return clear
     evidence, _ = _evidence(text, candidates, votes)
     if "sr" in candidates:
@@ -359,9 +369,9 @@ def _cyrillic(text: str, words: list[str], n: dict[str, int], n_letters: int) ->
     return max(evidence, key=evidence.__getitem__)
 
 
-def _latin(text: str, words: list[str]) -> str:
-    votes = _votes(words, "Latn")
-    if clear := _clear(votes, len(words)):
+def _latin(text: str) -> str:
+    words, votes, clear = _heard(text, "Latn", _WORDS_LATIN)
+    if clear:
         return clear
     evidence, share = _evidence(text, _LATIN, votes)
     lang, signs = max(evidence, key=evidence.__getitem__), 0

@@ -32,7 +32,6 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f"
     "\ufeff\ufff9-\ufffd\ufffe\uffff\ud800-\udfff\ue000-\uf8ff]"
 )
-_LINE = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]+")
 # the line that WordPress adds to every entry of a feed
 _APPEARED = re.compile(r"\n?The post [^\n]{1,600} (?:appeared|first appeared) (?:first )?on [^\n]{1,200}$")
 
@@ -66,14 +65,14 @@ def _text(raw: str) -> str:
             text = text.replace("<![CDATA[", "").replace("]]>", "")
         if _TAG.search(text):
             # line breaks mean nothing in markup with breaking tags of its own
-            text = _LINE.sub("<br>" if unmarked or not _BREAKING.search(text) else " ", text)
+            text = ("<br>" if unmarked or not _BREAKING.search(text) else " ").join(text.splitlines())
             text, unmarked = _INVISIBLE.sub("", _unmarked(text)), True
         elif "&" in text and (plain := html.unescape(text)) != text:
             text = _INVISIBLE.sub("", plain)
         else:
             break
     text = unicodedata.normalize("NFC", _TAG.sub(" ", text))
-    lines = (" ".join(line.split()) for line in _LINE.split(text))
+    lines = (" ".join(line.split()) for line in text.splitlines())
     return "\n".join(line for line in lines if line)
 
 
