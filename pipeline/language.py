@@ -109,8 +109,8 @@ _WORDS_LATIN = {
     " hrvatske hrvatska hrvatskoj"
     " srbija srbije srbiji srbiju bosna bosne bosni hrvatskog crna gora crnoj gori crne gore kosovu"
     " bosanski vijesti vesti bih bismo biste jesu nema ima ću ćete neće nego kojoj svi vise moze hoće neko netko"
-    " ništa nešto nigde nigdje",
-    "sl": "tudi ki kot še lahko ker kjer zaradi več zelo danes vendar oziroma dejal dejala povedal povedala"
+    " to on ništa nešto nigde nigdje",
+    "sl": "in to on biti treba tudi ki kot še lahko ker kjer zaradi več zelo danes vendar oziroma dejal dejala povedal povedala"
     " sporočila sporočil pojasnil niso bodo"
     " bo letos tega temu teh tem njihov sicer zdaj zato vsi vse nekaj kdo kdaj proti brez skoraj če bil nismo nihče"
     " slovenski slovenska slovenske slovenija slovenije sloveniji sloveniji minister ministrica ministrstvo evrov"
@@ -233,7 +233,9 @@ def _clear(votes: dict[str, float], n_words: int) -> str | None:
     lang = max(votes, key=votes.__getitem__)
     second = max((score for other, score in votes.items() if other != lang), default=0.0)
     first = votes[lang]
-    return lang if first >= 3 and first > 2 * second + 1 and 12 * first >= n_words else None
+    is_dense = first >= 3 and first > 2 * second + 1 and 12 * first >= n_words
+    is_alone = first >= 4 and first >= 4 * second and 30 * first >= n_words
+    return lang if is_dense or is_alone else None
 
 
 def _heard(text: str, script: str, allowed: Collection[str]) -> tuple[list[str], dict[str, float], str | None]:

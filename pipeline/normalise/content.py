@@ -5,6 +5,7 @@ HTML never leaves this room: titles are one line of text, bodies are paragraphs 
 
 import html
 import re
+import string
 import unicodedata
 
 import lxml.html
@@ -38,7 +39,7 @@ _APPEARED = re.compile(r"\n?The post [^\n]{1,600} (?:appeared|first appeared) (?
 
 def clean_title(raw: str) -> str:
     """One line of text from a title that may hold HTML; at most MAX_TITLE characters (then it ends in …)."""
-    title = " ".join(_text(raw[: 20 * MAX_TITLE]).split())
+    title = _spaced(_text(raw[: 20 * MAX_TITLE]))
     return title if len(title) <= MAX_TITLE else title[: MAX_TITLE - 1].rstrip() + "…"
 
 
@@ -72,8 +73,14 @@ def _text(raw: str) -> str:
         else:
             break
     text = unicodedata.normalize("NFC", _TAG.sub(" ", text))
-    lines = (" ".join(line.split()) for line in text.splitlines())
-    return "\n".join(line for line in lines if line)
+    return "\n".join(filter(None, map(_spaced, text.splitlines())))
+
+
+def _spaced(line: str) -> str:
+    """The words of a line with one space between them."""
+    if "  " not in line and line.isprintable():  # as most are: a space is the only blank that can be printed
+        return line.strip(" ")
+    return " ".join(line.split())
 
 
 def _unmarked(markup: str) -> str:
@@ -102,7 +109,6 @@ def article_id(url: str | None, feed_id: str, guid: str | None, content: str) ->
     return digest("guid", feed_id, guid) if guid else digest("content", feed_id, _comparable(content))
 
 
-_DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\b\d[\d ]{0,12}(?<! )(?!\w)")
 _COUNTED = (
     r"(?:komentar\w*|koment\w{0,3}|pregled(?:a|i)|prikaz(?:a|i)|citanja|deljenja|dijeljenja|podela|lajkova|views?|comments?|shares?"
@@ -133,4 +139,4 @@ def content_hash(title: str, body: str) -> str:
     """What decides whether an article has changed. Case, diacritics, punctuation and spacing do not count, nor do
     numbers next to a counter word (`15 komentara`, `views: 321`, `5 minutes ago`); any other number does."""
     parts = (_comparable(part) for part in (title, body))
-    return digest(*(_NUMBER.sub(_uncounted, part) if _DIGIT.search(part) else part for part in parts))
+    return digest(*(_NUMBER.sub(_uncounted, part) if any(map(part.__contains__, string.digits)) else part for part in parts))

@@ -3,7 +3,7 @@
 Whatever is broken, rare or ambiguous is left to feedparser: `quick` answers None.
 """
 
-import contextlib
+import functools
 import html
 import re
 from collections.abc import Iterator
@@ -79,7 +79,8 @@ def quick(text: str, url: str, n_entries: int, n_cut: int) -> FeedDocument | Non
             return None
         if head is None or sum(1 for _ in head.iterchildren(name)) != n_entries:
             return None
-        entries = [_entry(element, url, kind == "atom10") for element in head.iterchildren(name)]
+        traits = kind == "atom10", "source" in text
+        entries = [_entry(element, url, *traits) for element in head.iterchildren(name)]
         return _document(head, name, url, kind, entries, n_cut)
     except (etree.XMLSyntaxError, _StrangeError):
         return None
@@ -90,22 +91,28 @@ def looks_like_html(text: str) -> bool:
     return _KNOWN_TAG.search(text) is not None
 
 
-def _children(element: "etree._Element") -> Iterator[tuple[str, "etree._Element"]]:
-    """(name, element), the name in lower case with the prefix of `_NAMES`; elements of other name spaces are passed over."""
+@functools.lru_cache(maxsize=1_000)
+def _name(tag: str) -> str | None:
+    """The name of an element in lower case with the prefix of `_NAMES`; None: it is of a name space that says nothing here."""
+    if tag[0] != "{":
+        return tag.lower()
+    space, _, local = tag[1:].partition("}")
+    prefix = _NAMES.get(space if space == _ATOM else space.lower())
+    return None if prefix is None else prefix + local.lower()
+
+
+def _children(element: "etree._Element") -> list[tuple[str, "etree._Element"]]:
+    """(name, element), named by `_name`; what that does not name is passed over."""
+    found = []
     for child in element:
         tag = child.tag
         if not isinstance(tag, str):
             raise _StrangeError  # an entity that nobody declared
-        if tag[0] == "{":
-            space, _, local = tag[1:].partition("}")
-            prefix = _NAMES.get(space if space == _ATOM else space.lower())
-            if prefix is None:
-                if child.prefix is None:
-                    raise _StrangeError
-                continue
-            yield (prefix + local.lower(), child)
-        else:
-            yield (tag.lower(), child)
+        if name := _name(tag):
+            found.append((name, child))
+        elif child.prefix is None:
+            raise _StrangeError
+    return found
 
 
 def _text(element: "etree._Element") -> str:
@@ -114,9 +121,11 @@ def _text(element: "etree._Element") -> str:
         raise _StrangeError
     text = (element.text or "").strip()
     if not text.isascii():
-        with contextlib.suppress(UnicodeError):
+        try:
             text = text.encode("latin-1").decode()
-        if _CONTROL.search(text):
+        except UnicodeError:  # as most
+            pass
+        if not text.isprintable() and _CONTROL.search(text):
             text = text.translate(_WINDOWS)
     return text
 
@@ -143,7 +152,7 @@ def _linked(element: "etree._Element", before: str | None) -> str | None:
     return href if is_page and element.get("rel", "alternate").lower() == "alternate" else before
 
 
-def _entry(item: "etree._Element", url: str, is_atom: bool) -> RawEntry:
+def _entry(item: "etree._Element", url: str, is_atom: bool, may_have_source: bool) -> RawEntry:
     link: str | None = None
     permalink, original, title, guid = "", "", "", ""
     summaries: list[str] = [""]
@@ -176,7 +185,8 @@ def _entry(item: "etree._Element", url: str, is_atom: bool) -> RawEntry:
             original = _text(element)
         elif field in _STRANGE or (len(element) and field != "source" and not field.startswith("media:")):
             raise _StrangeError
-    is_unsure = not title or item.find("{*}source") is not None  # what feedparser then makes of a media title
+    # what feedparser then makes of a media title
+    is_unsure = not title or (may_have_source and item.find("{*}source") is not None)
     if is_unsure and next(item.iter(*_MEDIA_TITLES), None) is not None:
         raise _StrangeError
     return RawEntry(
