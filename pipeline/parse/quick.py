@@ -3,6 +3,7 @@
 Whatever is broken, rare or ambiguous is left to feedparser: `quick` answers None.
 """
 
+import contextlib
 import functools
 import html
 import re
@@ -121,10 +122,8 @@ def _text(element: "etree._Element") -> str:
         raise _StrangeError
     text = (element.text or "").strip()
     if not text.isascii():
-        try:
+        with contextlib.suppress(UnicodeError):
             text = text.encode("latin-1").decode()
-        except UnicodeError:  # as most
-            pass
         if not text.isprintable() and _CONTROL.search(text):
             text = text.translate(_WINDOWS)
     return text
