@@ -160,6 +160,7 @@ def ours(port: int, n: int, folder: Path, is_whole: bool) -> None:
         none = pl.DataFrame(schema=RELATIONS["story_article"])
         for room, name in ((landing, "update_stories"), (landing.index, "add")):
             setattr(room, name, lambda *_: none)
+    run.share_heap()
     shutil.copytree(SEEDS, folder / "seeds")
     row = pl.read_csv(SEEDS / "feeds.csv", infer_schema=False).filter(pl.col("kind") == "rss").head(1)
     names = [f"h{i}" for i in range(n)]

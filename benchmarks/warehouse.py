@@ -234,12 +234,13 @@ def landing_cost(data: Path, tagger: Tagger, tagged_by: str, tables: seeds.Seeds
                               "where published_day > (select max(published_day) - 4 from article)")  # fmt: skip
                 marts.bring_up(store)
                 feeds = store.read("select feed_id from feed order by 1")["feed_id"].to_list()
-                for i in range(8):
-                    batch, cpu = entries(200, f"{name}{i}", feeds), time.process_time()
-                    with store.transaction():
-                        seconds = land(store, batch, tagger, tagged_by, steps if i else None)
-                        times.append((seconds, time.process_time() - cpu))
-                        store.connection.execute("rollback; begin")
+                with store.in_small_batches():  # as a run does
+                    for i in range(8):
+                        batch, cpu = entries(200, f"{name}{i}", feeds), time.process_time()
+                        with store.transaction():
+                            seconds = land(store, batch, tagger, tagged_by, steps if i else None)
+                            times.append((seconds, time.process_time() - cpu))
+                            store.connection.execute("rollback; begin")
             cost[name] = (median(t for t, _ in times[1:]), median(t for _, t in times[1:]))
             console.print(name, {k: round(v / 7, 3) for k, v in steps.items()}, f"CPU {cost[name][1]:.2f} s")
     ratio, cpu_ratio = (cost["full"][i] / cost["empty"][i] for i in (0, 1))

@@ -10,6 +10,8 @@ Everything else is a plain call; reading (parse, normalise) of the next batches 
 A killed run keeps its finished batches.
 """
 
+import contextlib
+import ctypes
 import time
 import uuid
 from collections.abc import Callable
@@ -36,6 +38,7 @@ from pipeline.warehouse import Store, erasure, landing, marts, queries
 
 EXPORT_SECONDS = 3600.0  # for all marts together
 LAST_ASKED = timedelta(minutes=10)  # no pause between two requests to a host is longer
+M_ARENA_MAX = -8  # of mallopt(3)
 
 
 @dataclass
@@ -142,6 +145,7 @@ def run_monitor(
     The budget of `max_seconds` counts from `begun` (`time.monotonic()`; None: now).
     """
     begun = time.monotonic() if begun is None else begun
+    share_heap()
     report("compiling seeds")
     tagger, tagged_by, tables = compiled(settings)
     with Store.writer(settings.data) as store:
@@ -170,6 +174,12 @@ def run_monitor(
         summary.delivery = deliver(run.courier, (tagger, tagged_by, tables), max(run.left(), 60), report)
         summary.seconds = time.monotonic() - begun
     return summary
+
+
+def share_heap() -> None:
+    """Have all threads of this process take memory from one heap: what one of them frees, the others can use. (glibc only.)"""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def _manners(store: Store) -> RobotsCache:

@@ -157,14 +157,16 @@ class Store:
 
     @contextlib.contextmanager
     def in_small_batches(self) -> Iterator[None]:
-        """For many small transactions beside others who work: on one thread, and rarely brought from the log into the file."""
-        self.connection.execute("set threads = 1")
-        self.connection.execute("set checkpoint_threshold = '128MB'")
+        """For many small transactions beside others who work: on one thread, in little memory however much there is to land, and
+        seldom brought from the log into the file."""
+        for setting in ("threads = 1", "memory_limit = '192MB'", "checkpoint_threshold = '32MB'"):
+            self.connection.execute(f"set {setting}")
         try:
             yield
         finally:
-            self.connection.execute("reset threads")
-            self.connection.execute("reset checkpoint_threshold")
+            for setting in ("threads", "checkpoint_threshold"):
+                self.connection.execute(f"reset {setting}")
+            self.connection.execute(f"set memory_limit = '{_WRITER['memory_limit']}'")
 
     def _unwritable(self, error: duckdb.Error) -> WarehouseError:
         said = re.sub(r"^(\w+ Error: |Failed to commit: )*", "", str(error).splitlines()[0]).rstrip(".")
