@@ -34,7 +34,7 @@ from pipeline.tag import Tagged
 from pipeline.text import digest
 from pipeline.warehouse import Store, archives, landing
 
-MEMORY = "500MB"  # of DuckDB while parts land: what it keeps beyond that it does not need
+MEMORY = "350MB"  # of DuckDB while parts land: what it keeps beyond that it does not need
 SMALL = 2_000_000  # bytes: less is done sooner here than a worker has started
 Progress = Callable[["Tally", int], None]  # what came of the source so far, bytes of it that are landed
 
