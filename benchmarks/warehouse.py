@@ -278,7 +278,7 @@ def publish_cost(data: Path) -> Iterator[ROWS]:
         begun = time.perf_counter()
         act()
         times[name].append(time.perf_counter() - begun)
-        copy.unlink(missing_ok=True)  # or whoever comes next gets no memory that was used before, which a virtual machine has to fetch
+        copy.unlink(missing_ok=True)  # or the next one's pages are none that were used before: a virtual machine fetches those
 
     with Store.writer(data) as store:
         acts = {"publish": store.publish, "cp": lambda: subprocess.run(["cp", str(source), str(copy)], check=True)}
