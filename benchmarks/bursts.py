@@ -9,10 +9,9 @@ and a spread that differs from cell to cell (variance = mean + spread x mean²; 
 - *shuffled*: drawn with a slow swing and with events that last for days, then the days are put in random order, so that all
   time is gone but the counts are as uneven as before; every burst there is false, though the days of events still stick out.
 
-A planted burst replaces the count of one cell by a draw around three times its true mean (in one column: by exactly three times
-the mean), and adds its stories to the day. Beside
-it stands what could be found at one false alarm in 1,000 by somebody who knows the true mean and spread: with few stories nobody
-can do much better. A cell-day is a row of relation burst.
+A planted burst replaces the count of one cell by a draw around three times its true mean (in one column: by exactly that), and
+adds its stories to the day. Beside it stands what could be found at one false alarm in 1,000 by somebody who knows the true mean
+and spread: with few stories nobody can do much better. A cell-day is a row of relation burst.
 """
 
 import argparse
