@@ -7,6 +7,7 @@ the order of their files. A task that is done twice, since a worker was lost, fi
 lands once.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import ProcessPoolTaskRunner
 
 from flows import imports
@@ -164,6 +166,7 @@ def run_flow(
 ) -> list[Tally]:  # fmt: skip
     """Run the flow `backfill` with a pool of `workers` processes here, or on the Dask workers of the scheduler at `dask`."""
     runner: Any
+    server: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     if dask:
         workers = dask_workers(dask)
         from prefect_dask.task_runners import DaskTaskRunner
@@ -171,9 +174,28 @@ def run_flow(
         runner = DaskTaskRunner(address=dask)
     else:
         runner = ProcessPoolTaskRunner(max_workers=workers, initializer=imports.end_with_parent)
+        server = _one_server()
     named = flow(name="backfill", task_runner=runner, validate_parameters=False, persist_result=False)
     _Heard.progress, _Heard.report = staticmethod(progress), staticmethod(report)
-    return named(observed)(settings, todo, workers)
+    with server:
+        return named(observed)(settings, todo, workers)
+
+
+@contextlib.contextmanager
+def _one_server() -> Iterator[None]:
+    """The Prefect server that is named, or one for this flow and its workers, each of which would start its own."""
+    if PREFECT_API_URL.value():
+        yield
+        return
+    from prefect.server.api.server import SubprocessASGIServer  # which workers need not load
+
+    server = SubprocessASGIServer()
+    try:
+        server.start()
+        with temporary_settings({PREFECT_API_URL: server.api_url}):
+            yield
+    finally:
+        server.stop()
 
 
 def dask_workers(address: str) -> int:
