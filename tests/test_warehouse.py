@@ -90,6 +90,20 @@ def test_frames_come_back_as_they_went_in(empty: Path) -> None:
             assert store.read(f"select * from {relation}").schema == schema, relation
 
 
+def test_a_transaction_may_be_larger_than_the_memory_of_a_run(tmp_path: Path) -> None:
+    letters = random.Random(1).choices("abcdefghijklmnopqrstuvwxyz", k=40_000)
+    with Store.writer(tmp_path) as store, store.in_small_batches():
+        with store.transaction():
+            for part in range(4):
+                ids = [f"{part}-{n}" for n in range(3_000)]
+                bodies = ["".join(letters[n : n + 20_000]) for n in range(3_000)]
+                store.append("article_version", pl.DataFrame({"article_id": ids, "version": 1, "title": "", "body": bodies}))
+            held = store.read("select sum(memory_usage_bytes) as n from duckdb_memory()")["n"][0]
+        n, n_bytes = store.read("select count(*), sum(length(body)) from article_version").row(0)
+    assert (n, n_bytes) == (12_000, 240_000_000)
+    assert held < 200e6
+
+
 def test_everything_is_described(empty: Path) -> None:
     with Store.reader(empty) as store:
         undescribed = store.connection.execute("""
