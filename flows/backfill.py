@@ -205,7 +205,7 @@ def dask_workers(address: str) -> int:
     except ImportError:
         raise InputError("Dask is not installed here: pip install 'balkanwatch[scale]'.") from None
     try:
-        with Client(address, timeout=10, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        with Client(address, timeout=5, set_as_default=False) as client:  # type: ignore[no-untyped-call]
             n = len(client.scheduler_info(n_workers=-1)["workers"])
     except (OSError, TimeoutError, ValueError) as error:
         raise InputError(f"There is no Dask scheduler at {address}: {str(error).splitlines()[0]}.") from None
