@@ -103,9 +103,11 @@ def backfill(
 
     settings = Settings.read(data=data)
     _prefect_home(settings.data, "WARNING" if os.environ.get("BALKANWATCH_DEBUG") else "CRITICAL")
+    from prefect.settings import PREFECT_API_URL
+
     from flows.backfill import run_flow
 
-    if dask and "PREFECT_API_URL" not in os.environ:
+    if dask and not PREFECT_API_URL.value():
         err.print("PREFECT_API_URL is not set: each Dask worker will start a Prefect server of its own, and is slower for it.")
     todo = _planned(settings, paths, format, map, outlet=outlet, feed=feed, lang=lang, headline_only=headline_only,
                     all_hosts=all_hosts)  # fmt: skip
