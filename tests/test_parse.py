@@ -232,3 +232,15 @@ def test_a_date_is_certain_or_none(text: str, want: str | None) -> None:
 def test_dates_in_addresses(path: str, day: str | None) -> None:
     found = dates.from_url(path)
     assert (found.date().isoformat() if found else None) == day
+
+
+def test_an_entry_with_a_source_reads_as_feedparser_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    item = "<item><title>Ours</title>{}<media:title>Theirs</media:title><link>http://a.example/1</link></item>"
+    source = '<source url="http://b.example/rss">Elsewhere</source>'
+    body = (
+        '<rss version="2.0" xmlns:media="http://search.yahoo.com/mrss/"><channel><title>A</title>'
+        f"{item.format(source)}{item.format('')}</channel></rss>"
+    ).encode()
+    found = parse.feed(body, "http://a.example/rss")
+    monkeypatch.setattr("pipeline.parse.feeds.quick", lambda *_: None)
+    assert found == parse.feed(body, "http://a.example/rss") and len(found.entries) == 2
