@@ -25,14 +25,11 @@ ALL = "*"
 BASELINE_DAYS = 28
 ACTIVE_DAYS = 21  # of them, on which a feed must have brought something to count
 MIN_STORIES = 3  # fewer are no burst
-MIN_RATIO = 1.5  # nor is anything closer to what was expected
-MAX_Q = 0.2  # Benjamini-Hochberg, in two families of cells: those with as many expected stories as
-LARGE = 3.0  # this, and the rest, which chance moves most
-MAX_FALSE = {True: 0.4e-3, False: 0.04e-3}  # false bursts a cell of the day that each family, large or not, may cost
-SPREAD_CUT = 6.0  # standard deviations beyond which a day tells nothing about the spread of a cell,
-SPREAD_PRIOR = 15.0  # days' worth of what all cells say about it,
-SPREAD_SAFETY = 1.25  # and what is added, since a spread is judged from 28 days
-WEEKDAY_PRIOR = 20.0  # stories that must speak for a weekday before it is believed by half
+BURST = 3.0  # times what was expected: how large the bursts are that are looked for
+LARGE = 3.0  # expected stories; cells with fewer are a family of their own, which chance moves most
+MAX_FALSE = {True: 0.8e-3, False: 0.04e-3}  # false bursts a told cell of the day that each family, large or not, may cost
+MAX_Q = {True: 0.5, False: 0.2}  # Benjamini-Hochberg, in each of the two
+SPREAD_CUT = 6.0  # standard deviations beyond which a day tells nothing about the spread of a cell
 MAX_SHARE = 0.5  # a cell with more of the stories is measured by all of them, not by the others
 KEPT_EXPECTED = 1.0  # a cell without a story that day is told only where at least so many were expected
 
@@ -262,14 +259,40 @@ def _unpacked(packed: Ints, bits: list[int]) -> Iterator[Ints]:
 def surprise(counts: Floats, exposure: Floats, weekday: Ints) -> dict[str, Values]:
     """How far the last day of `counts` (days, cells) stands out of the days before: columns of relation burst, an entry a cell.
 
-    `exposure` (days): all stories of a day, 0 for a hole; `weekday` (days): 0 to 6. The count is taken as negative binomial
-    around exposure x rate x weekday, with a rate that earlier bursts do not move and a spread that leans on that of all cells.
+    `exposure` (days): all stories of a day, 0 for a hole; `weekday` (days): 0 to 6. The count is taken as negative binomial.
+    A large cell bursts when it is likelier three times as strong than as usual, by more than chance would show in one of 1,000
+    cells of the day (Neyman and Pearson: no rule with as few false bursts finds more of that size); a small one by its tail.
+    """
+    expected, shape = _expected(counts, exposure, weekday)
+    observed = counts[-1]
+    p_value = _upper_tail(observed, expected, shape)
+    is_told = (observed > 0) | (expected >= KEPT_EXPECTED)
+    q_value, is_burst = np.ones_like(p_value), np.zeros(len(p_value), np.bool_)
+    for is_large, cost in MAX_FALSE.items():
+        family = np.flatnonzero((expected >= LARGE) == is_large)
+        q_value[family] = _q_values(p_value[family])
+        found = family[(q_value[family] <= MAX_Q[is_large]) & (observed[family] >= MIN_STORIES)]
+        if is_large:
+            evidence = _evidence(observed[found], expected[found], shape[found])
+            n_false = _n_as_evident(evidence, expected[family], shape[family])
+        else:
+            n_false = p_value[found] * is_told[family].sum()
+        is_burst[found] = n_false <= cost * is_told.sum()
+    return {
+        "observed": observed.astype(np.int64), "expected": expected, "p_value": p_value, "q_value": q_value, "is_burst": is_burst,
+    }  # fmt: skip
+
+
+def _expected(counts: Floats, exposure: Floats, weekday: Ints) -> tuple[Floats, Floats]:
+    """Mean and shape (variance = mean + mean² / shape) of each cell on the last day: exposure x rate x weekday.
+
+    The rate is one that earlier bursts do not move; weekday and spread of a cell lean on those of all cells.
     """
     share = counts[:-1].sum(axis=0) / max(exposure[:-1].sum(), 1.0)
     # what a cell is measured by is all other stories, so that a burst does not raise what is expected of itself
     others = np.maximum(exposure[:, None] - np.where(share <= MAX_SHARE, 1.0, 0.0) * counts, 0.0)
     is_open = exposure[:-1] > 0
-    past, size, weekday_past = counts[:-1][is_open], others[:-1][is_open], weekday[:-1][is_open]
+    past, size = counts[:-1][is_open], others[:-1][is_open]
     total = np.maximum(size.sum(axis=0), 1.0)
     rate, spread = past.sum(axis=0) / total, np.zeros(counts.shape[1])
     for _ in range(3):  # days far above the rest are cut to what chance allows, and all is estimated again
@@ -278,35 +301,56 @@ def surprise(counts: Floats, exposure: Floats, weekday: Ints) -> dict[str, Value
         cut = np.minimum(past, mean + 3.0 * chance + 1.0)
         rate = cut.sum(axis=0) / total
         spread = _spread(np.minimum(past, mean + SPREAD_CUT * chance + 1.0), size * rate)
-    same = weekday_past == weekday[-1]
-    effect = (cut[same].sum(axis=0) + WEEKDAY_PRIOR) / ((size * rate)[same].sum(axis=0) + WEEKDAY_PRIOR)
+    effect = _weekday_effect(cut, size * rate, spread, weekday[:-1][is_open], int(weekday[-1]))
     # the rate is known from so many stories only: its own error widens the count (gamma prior of half a story)
     seen = cut.sum(axis=0) + 0.5
-    expected = others[-1] * seen / total * effect
-    shape = 1.0 / (SPREAD_SAFETY * spread + 1.0 / seen)
-    observed = counts[-1]
-    p_value = _upper_tail(observed, expected, shape)
-    is_told = (observed > 0) | (expected >= KEPT_EXPECTED)
-    q_value, is_rare = np.ones_like(p_value), np.zeros(len(p_value), np.bool_)
-    for is_large, cost in MAX_FALSE.items():
-        family = (expected >= LARGE) == is_large
-        q_value[family] = _q_values(p_value[family])
-        is_rare[family] = p_value[family] <= cost * is_told.sum() / max((family & is_told).sum(), 1)
-    is_burst = (q_value <= MAX_Q) & is_rare & (observed >= MIN_STORIES) & (observed >= MIN_RATIO * expected)
-    return {
-        "observed": observed.astype(np.int64), "expected": expected, "p_value": p_value, "q_value": q_value, "is_burst": is_burst,
-    }  # fmt: skip
+    return others[-1] * seen / total * effect, 1.0 / (spread + 1.0 / seen)
 
 
 def _spread(counts: Floats, mean: Floats) -> Floats:
-    """Overdispersion of each cell (variance = mean + spread x mean²), pulled towards that of all cells together."""
+    """Overdispersion of each cell (variance = mean + spread x mean²), with half its standard error added.
+
+    That of all cells together, moved towards the cell's own as far as this is known better than cells differ: by as much as
+    they have on average (empirical Bayes). Counts of pure chance have none, and their cells then get none by bad luck either.
+    """
     n_days = max(len(counts), 2)
-    over = ((counts - mean) ** 2 * n_days / (n_days - 1) - mean).sum(axis=0)
-    weight = (mean**2).sum(axis=0)
-    pooled = max(over.sum() / max(weight.sum(), 1e-9), 0.0)
-    own = SPREAD_PRIOR / n_days * weight + 1.0
-    spread: Floats = np.maximum((over + own * pooled) / (weight + own), 0.0)
+    weight = np.maximum((mean**2).sum(axis=0), 1e-9)
+    own = ((counts - mean) ** 2 * n_days / (n_days - 1) - mean).sum(axis=0) / weight
+    pooled = 0.0
+    for _ in range(3):
+        variance = mean + pooled * mean**2
+        error = ((2 * variance**2 + variance).sum(axis=0) + 1e-9) / weight**2
+        trust = 1.0 / (error + pooled**2 + 1e-12)
+        pooled = max(float((trust * own).sum() / trust.sum()), 0.0) if len(own) else 0.0
+    known = pooled**2 / (pooled**2 + error)
+    spread: Floats = np.maximum(pooled + known * (own - pooled), 0.0) + 0.5 * pooled * np.sqrt(1.0 - known)
     return spread
+
+
+def _weekday_effect(counts: Floats, mean: Floats, spread: Floats, weekday: Ints, today: int) -> Floats:
+    """What the weekday does to each cell beyond the stories of the day: its own ratio, as far as cells differ beyond chance."""
+    days = np.equal.outer(np.arange(7), weekday).astype(np.float64)
+    seen, usual = days @ counts, days @ mean
+    beyond = (seen - usual) ** 2 - usual - spread * (days @ mean**2)
+    differ = max(float((beyond / np.maximum(usual, 1e-9))[usual > 5].sum()), 0.0) / max(float(usual[usual > 5].sum()), 1e-9)
+    effect: Floats = (1.0 + differ * seen[today]) / (1.0 + differ * usual[today])
+    return effect
+
+
+def _evidence(observed: Floats, mean: Floats, shape: Floats) -> Floats:
+    """Log likelihood ratio of a count around BURST times the mean to one around the mean, both of this shape."""
+    log_ratio = np.log((BURST * mean + shape) / (mean + shape))
+    evidence: Floats = observed * (np.log(BURST) - log_ratio) - shape * log_ratio
+    return evidence
+
+
+def _n_as_evident(evidence: Floats, mean: Floats, shape: Floats) -> Floats:
+    """How many cells of these means and shapes chance alone is expected to bring to each `evidence`."""
+    log_ratio = np.log((BURST * mean + shape) / (mean + shape))
+    least = np.maximum(np.ceil((evidence[:, None] + shape * log_ratio) / (np.log(BURST) - log_ratio) - 1e-9), 0.0)
+    every = np.broadcast_arrays(least, mean, shape)
+    n_cells: Floats = _upper_tail(*(values.ravel() for values in every)).reshape(least.shape).sum(axis=1)
+    return n_cells
 
 
 def _q_values(p: Floats) -> Floats:

@@ -117,10 +117,110 @@ def test_what_is_certain_and_what_is_impossible() -> None:
     assert trends._upper_tail(five, zero, five)[0] == 0.0
 
 
+@given(st.integers(0, 60), st.floats(3, 30), st.floats(1, 1e5))
+@settings(max_examples=100, deadline=None)
+def test_evidence_is_the_ratio_of_two_likelihoods(observed: int, mean: float, shape: float) -> None:
+    def log_likelihood(mean: float) -> float:
+        return shape * math.log(shape / (shape + mean)) + observed * math.log(mean / (mean + shape))
+
+    found = trends._evidence(np.array([float(observed)]), np.array([mean]), np.array([shape]))
+    assert found[0] == pytest.approx(log_likelihood(3 * mean) - log_likelihood(mean), rel=1e-6, abs=1e-6)
+
+
+def test_how_many_cells_chance_makes_as_evident_is_a_sum_over_all_counts() -> None:
+    mean, shape = np.array([3.0, 5.0, 20.0]), np.array([8.0, 1e6, 15.0])
+    wanted = np.array([-50.0, 0.0, 2.0, 4.0])
+    slowly = np.zeros(4)
+    for m, r in zip(mean, shape, strict=True):
+        for k in range(2000):
+            log = math.lgamma(k + r) - math.lgamma(r) - math.lgamma(k + 1)
+            chance = math.exp(log + r * math.log(r / (r + m)) + k * math.log(m / (m + r)))
+            slowly += chance * (trends._evidence(np.array([float(k)]), np.array([m]), np.array([r]))[0] >= wanted)
+    assert trends._n_as_evident(wanted, mean, shape) == pytest.approx(slowly, rel=1e-6)
+
+
 def test_q_values_are_those_of_benjamini_and_hochberg() -> None:
     p = np.array([0.01, 0.04, 0.03, 0.005, 0.5])
     assert trends._q_values(p) == pytest.approx([0.025, 0.05, 0.05, 0.025, 0.5])
     assert trends._q_values(np.array([])).size == 0
+
+
+# -- what bursts ------------------------------------------------------------------------------------------------------
+
+
+def chance(seed: int, n_days: int = 80) -> tuple[Any, Any]:
+    """Counts of 10 countries and topics each (pairs, then totals) drawn without any event, and the stories of each day."""
+    draw = np.random.default_rng(seed)
+    mean = np.outer(1 / np.arange(1, 11), 1 / np.arange(1, 11)) * 30
+    week = np.where(np.arange(n_days) % 7 >= 5, 0.6, 1.0)
+    pairs = draw.poisson(week[:, None, None] * mean)
+    counts = np.concatenate((pairs.reshape(n_days, -1), pairs.sum(axis=2), pairs.sum(axis=1)), axis=1).astype(float)
+    return counts, pairs.sum(axis=(1, 2)) + draw.poisson(100 * week)
+
+
+def judged(counts: Any, exposure: Any, day: int) -> dict[str, Any]:
+    window = slice(day - trends.BASELINE_DAYS, day + 1)
+    return trends.surprise(counts[window], exposure[window].astype(float), np.arange(day + 1)[window] % 7)
+
+
+def test_chance_makes_one_burst_in_1000_cells_and_three_times_as_much_is_found() -> None:
+    n_cells, n_false, found = 0, 0, []
+    for seed in range(6):
+        counts, exposure = chance(seed)
+        for day in range(trends.BASELINE_DAYS, len(counts)):
+            usual = judged(counts, exposure, day)
+            n_cells += int(((usual["observed"] > 0) | (usual["expected"] >= 1)).sum())
+            n_false += int(usual["is_burst"].sum())
+            for cell in np.flatnonzero(usual["expected"] >= 3)[day % 3 :: 3]:
+                planted, more = counts.copy(), exposure.copy()
+                planted[day, cell] = round(3 * usual["expected"][cell])
+                more[day] += planted[day, cell] - counts[day, cell]
+                found.append(bool(judged(planted, more, day)["is_burst"][cell]))
+    assert n_cells > 15_000 and len(found) > 2_000
+    assert 1000 * n_false / n_cells <= 1.0
+    assert np.mean(found) >= 0.9
+
+
+@given(st.integers(0, 200), st.integers(0, 119), st.integers(0, 60), st.integers(1, 30))
+@settings(max_examples=60, deadline=None)
+def test_a_burst_stays_one_when_there_is_more_of_it(seed: int, cell: int, observed: int, more: int) -> None:
+    counts, exposure = chance(seed, 29)
+    exposure[-1] += observed - counts[-1, cell]
+    counts[-1, cell] = observed
+    before = judged(counts, exposure, 28)
+    exposure[-1] += more
+    counts[-1, cell] += more
+    after = judged(counts, exposure, 28)
+    assert after["p_value"][cell] <= before["p_value"][cell]
+    assert after["is_burst"][cell] or not before["is_burst"][cell]
+
+
+def test_half_as_much_again_is_no_burst_however_many_stories_that_are() -> None:
+    counts, exposure = chance(1, 29)
+    total = 100  # of the largest country
+    usual = judged(counts, exposure, 28)["expected"][total]
+    counts[-1, total], exposure[-1] = round(1.5 * usual), exposure[-1] - counts[-1, total] + round(1.5 * usual)
+    found = judged(counts, exposure, 28)
+    assert found["p_value"][total] < 1e-3 and not found["is_burst"][total]
+
+
+def test_counts_of_pure_chance_are_given_no_spread_and_restless_ones_theirs() -> None:
+    draw = np.random.default_rng(3)
+    mean = np.tile(np.linspace(3, 40, 60), (28, 1))
+    assert np.median(trends._spread(draw.poisson(mean).astype(float), mean)) < 0.01
+    restless = draw.poisson(mean * draw.gamma(5, 1 / 5, mean.shape)).astype(float)
+    assert 0.15 < np.median(trends._spread(restless, mean)) < 0.35
+
+
+def test_weekdays_matter_where_cells_differ_in_them() -> None:
+    draw, weekday = np.random.default_rng(4), np.arange(28) % 7
+    mean = np.full((28, 40), 10.0)
+    usual, none = draw.poisson(mean).astype(float), np.zeros(40)
+    assert trends._weekday_effect(usual, mean, none, weekday, 2) == pytest.approx(np.ones(40), abs=0.1)
+    courts = usual.copy()
+    courts[weekday == 2, :20] *= 2  # twenty cells have much to tell on this weekday
+    effect = trends._weekday_effect(courts, mean, none, weekday, 2)
+    assert 1.6 < effect[:20].mean() < 2.1 and 0.9 < effect[20:].mean() < 1.1
 
 
 # -- bursts -----------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ import polars as pl
 import pytest
 from conftest import ROOT, SAMPLE, Prepare, contents, prepared
 from hypothesis import strategies as st
+from landed import published
 
 from flows import run
 from pipeline import versions
@@ -706,6 +707,19 @@ def test_a_database_of_the_first_release_is_brought_up(tmp_path: Path) -> None:
         assert reader.meta("schema_version") == str(SCHEMA_VERSION)
         for name, schema in RELATIONS.items():
             assert set(reader.read(f"select * from {name} limit 0").schema.items()) == set(schema.items()), name
+
+
+def test_bursts_told_by_the_rule_of_an_earlier_release_are_counted_anew(tmp_path: Path) -> None:
+    data = published(tmp_path, {"a": ("KFOR", "KFOR in Kosovo.")}, tags=[("a", "border")], focus=[("a", "XK")])
+    with Store.writer(data) as store:
+        store.set_meta("schema_version", "9")
+        with store.transaction():
+            store.connection.execute("insert into burst select published_day, 'XK', 'border', 1, 0.1, 0, 0, true from article")
+    with Store.writer(data) as store:
+        store.publish()
+    with Store.reader(data) as reader:
+        assert reader.read("select * from burst where is_burst").is_empty()
+        assert not reader.read("select * from coverage where country_code = 'XK'").is_empty()
 
 
 # A reader in a process of its own: long queries on snapshots as they come, each of which must be of one edition.
