@@ -314,13 +314,13 @@ def _spread(counts: Floats, mean: Floats) -> Floats:
     they have on average (empirical Bayes). Counts of pure chance have none, and their cells then get none by bad luck either.
     """
     n_days = max(len(counts), 2)
-    weight = np.maximum((mean**2).sum(axis=0), 1e-9)
-    own = ((counts - mean) ** 2 * n_days / (n_days - 1) - mean).sum(axis=0) / weight
+    square = mean * mean
+    first, second, third, fourth = (np.maximum(x.sum(axis=0), 1e-9) for x in (mean, square, mean * square, square * square))
+    own = (((counts - mean) ** 2).sum(axis=0) * n_days / (n_days - 1) - first) / second
     pooled = 0.0
-    for _ in range(3):
-        variance = mean + pooled * mean**2
-        error = ((2 * variance**2 + variance).sum(axis=0) + 1e-9) / weight**2
-        trust = 1.0 / (error + pooled**2 + 1e-12)
+    for _ in range(3):  # of `own` the variance, where a count varies by v = mean + pooled x mean²: the sum of 2 v² + v
+        error = (2 * (second + 2 * pooled * third + pooled**2 * fourth) + first + pooled * second) / second**2
+        trust = 1.0 / (error + pooled**2)
         pooled = max(float((trust * own).sum() / trust.sum()), 0.0) if len(own) else 0.0
     known = pooled**2 / (pooled**2 + error)
     spread: Floats = np.maximum(pooled + known * (own - pooled), 0.0) + 0.5 * pooled * np.sqrt(1.0 - known)
