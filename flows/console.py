@@ -89,8 +89,15 @@ def show(frame: pl.DataFrame, csv: bool, title: str = "") -> None:
     for name, dtype in frame.schema.items():
         table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
     for row in frame.iter_rows():
-        table.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(escape(_brief(cell)) for cell in row))
     out.print(table if frame.height else f"{title}\nNo rows.")
+
+
+def _brief(cell: object) -> str:
+    """A value as a table shows it: six digits of a fraction; all of them are in the CSV."""
+    if isinstance(cell, float) and abs(cell) < 1e6:
+        return f"{cell:.6g}"
+    return "" if cell is None else str(cell)
 
 
 def contents(file: Path) -> bytes:
