@@ -26,6 +26,7 @@ BASELINE_DAYS = 28
 ACTIVE_DAYS = 21  # of them, on which a feed must have brought something to count
 MIN_STORIES = 3  # fewer are no burst
 BURST = 3.0  # times what was expected: how large the bursts are that are looked for
+MIN_LIKELIER = 10.0  # times: how much better that must explain a count than the usual (Jeffreys: strong evidence)
 LARGE = 3.0  # expected stories; cells with fewer are a family of their own, which chance moves most
 MAX_FALSE = {True: 0.8e-3, False: 0.04e-3}  # false bursts a told cell of the day that each family, large or not, may cost
 MAX_Q = {True: 0.5, False: 0.2}  # Benjamini-Hochberg, in each of the two
@@ -260,8 +261,8 @@ def surprise(counts: Floats, exposure: Floats, weekday: Ints) -> dict[str, Value
     """How far the last day of `counts` (days, cells) stands out of the days before: columns of relation burst, an entry a cell.
 
     `exposure` (days): all stories of a day, 0 for a hole; `weekday` (days): 0 to 6. The count is taken as negative binomial.
-    A large cell bursts when it is likelier three times as strong than as usual, by more than chance would show in one of 1,000
-    cells of the day (Neyman and Pearson: no rule with as few false bursts finds more of that size); a small one by its tail.
+    A large cell bursts when it is ten times likelier three times as strong than as usual, and by more than chance would show in
+    one of 1,000 cells of the day (Neyman and Pearson: no rule with as few false bursts finds more); a small one by its tail.
     """
     expected, shape = _expected(counts, exposure, weekday)
     observed = counts[-1]
@@ -273,8 +274,9 @@ def surprise(counts: Floats, exposure: Floats, weekday: Ints) -> dict[str, Value
         q_value[family] = _q_values(p_value[family])
         found = family[(q_value[family] <= MAX_Q[is_large]) & (observed[family] >= MIN_STORIES)]
         if is_large:
-            evidence = _evidence(observed[found], expected[found], shape[found])
-            n_false = _n_as_evident(evidence, expected[family], shape[family])
+            evidence = _evidence(observed, expected, shape)
+            found = found[evidence[found] >= np.log(MIN_LIKELIER)]
+            n_false = _n_as_evident(evidence[found], expected[family], shape[family])
         else:
             n_false = p_value[found] * is_told[family].sum()
         is_burst[found] = n_false <= cost * is_told.sum()
