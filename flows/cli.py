@@ -1,8 +1,10 @@
 """The command line. `balkanwatch --help` shows every command; errors are one sentence, `--debug` shows the traceback."""
 
 import contextlib
+import errno
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -43,6 +45,7 @@ app.add_typer(brief_app)
 
 out, err, _print = console.out, console.err, console.show
 Data = console.Data
+_FULL = re.compile(r"no space left on device|os error 28\b|disk quota exceeded", re.IGNORECASE)
 STARTED = time.monotonic()  # the time budget of a run counts from here, Prefect's own start included
 
 
@@ -63,13 +66,31 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except OSError as error:  # a disk that is full, a folder that may not be written to
+    except Exception as error:  # a disk that is full, a folder that may not be written to
         if os.environ.get("BALKANWATCH_DEBUG"):
             raise
-        err.print(f"[red]Error:[/] {escape(str(error.filename or 'the system'))}: {error.strerror}.")
+        if _is_full(error):
+            sys.unraisablehook = lambda _: None  # of files that can not be closed either
+            err.print("[red]Error:[/] There is no space left on the disk.")
+        elif isinstance(error, OSError) and error.strerror:
+            err.print(f"[red]Error:[/] {escape(str(error.filename or 'the system'))}: {error.strerror}.")
+        else:
+            raise
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Is it about a disk (or a quota) that is full? Libraries have errors of their own for that, often without its number."""
+    while error is not None:
+        is_library = type(error).__module__.split(".")[0] in {"polars", "duckdb", "_duckdb", "pyarrow", "xlsxwriter"}
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return True
+        if (is_library or isinstance(error, OSError)) and _FULL.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _settings(data: Path | None = None, **overrides: Any) -> Any:
@@ -200,7 +221,7 @@ def retag(
             settings, dry_run=dry_run, n_batch=batch, progress=lambda n, of: status.update(f"tagging: {n} of {of} articles")
         )
     if not done.n_articles:
-        out.print("The seeds have not changed: nothing to do.")
+        out.print("No rule has changed: there is nothing to tag again.")
         return
     if done.changes.height:
         out.print(retagging.table(settings, done.changes))

@@ -193,7 +193,7 @@ def page() -> None:
 def _body(st: Any, store: Any) -> None:
     st.html(LOOK)
     st.header("balkanwatch", anchor=False)
-    newest = store.read("select max(published_day) as day, min(published_day) as first from article").row(0)
+    newest = store.read("select (select day from newest_day) as day, min(published_day) as first from article").row(0)
     if newest[0] is None:
         st.info("The warehouse holds no article yet: run `balkanwatch run` first.")
         return

@@ -52,6 +52,8 @@ def retag(settings: Settings, *, dry_run: bool = False, n_batch: int = 5_000, pr
     with Store.writer(settings.data, settings.warehouse) as store:
         n_stale = retagging.n_stale(store, tagged_by)
         if store.meta("tagged_by") == tagged_by and not n_stale:
+            if not dry_run and landing.sync_seeds(store, tables):  # what no tag depends on, as the side of a feed
+                store.publish()
             return nothing
         retagging.stage(store, tagger.tag, tagged_by, n_batch, progress)
         if dry_run:

@@ -91,7 +91,8 @@ def story_lines(lines: Iterable[str], complain: Callable[[int, str], None]) -> I
         "title": [line[1] for line in good],
         "body": [line[2] for line in good],
     }
-    frame = pl.DataFrame(columns | {"published_at": [line[4] for line in good]}, schema_overrides={"published_at": UTC_TIME})
+    schema = dict.fromkeys(columns, pl.String()) | {"published_at": UTC_TIME}
+    frame = pl.DataFrame(columns | {"published_at": [line[4] for line in good]}, schema=schema)
     for row in dedup.story_table(frame).iter_rows(named=True):
         record = {"id": ids[row["article_id"]], "story_id": ids[row["story_id"]]}
         yield json.dumps(record | {"similarity": round(row["similarity"], 4), "is_lead": row["is_lead"]}, ensure_ascii=False)

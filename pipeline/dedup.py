@@ -127,8 +127,9 @@ def story_table(documents: pl.DataFrame) -> pl.DataFrame:
     twice = documents.filter(pl.col("article_id").is_duplicated())["article_id"]
     if len(twice):
         raise InputError(f"The id {twice[0]!r} appears more than once.")
-    pairs = candidates(signatures(documents))
-    return stories(edges(pairs, documents), documents)
+    title, body = (pl.col(name).fill_null("").str.strip_chars() for name in ("title", "body"))
+    texts = documents.filter((body != "") & (body != title))  # a headline alone is a copy of nothing
+    return stories(edges(candidates(signatures(texts)), documents), documents)
 
 
 # -- words and shingles -----------------------------------------------------------------------------------------------

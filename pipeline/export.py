@@ -142,7 +142,8 @@ class _Xlsx:
 
     def __init__(self, path: Path, options: Options) -> None:
         del options
-        self.book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": str(path.parent)})
+        self.folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.")  # it leaves files when a disk is full
+        self.book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": self.folder.name})
         self.formats = {
             pl.Date: self.book.add_format({"num_format": "yyyy-mm-dd"}),
             pl.Datetime: self.book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
@@ -191,7 +192,8 @@ class _Xlsx:
             self.sheet.write_string(0, column, name)
 
     def close(self) -> None:
-        self.book.close()
+        with self.folder:
+            self.book.close()
 
 
 _WRITERS: dict[str, Any] = {"csv": _Csv, "parquet": _Parquet, "xlsx": _Xlsx}
@@ -297,7 +299,7 @@ def _answer(store: Store, name: str, options: Options) -> _Part:
     if name not in queries.names():
         raise InputError(f"There is no mart, table, view or query `{name}`.")
     query = queries.load(name)
-    has = {parameter.name for parameter in query.parameters}
+    has = {parameter.name for parameter in query.parameters} | ({"since"} if queries.has_period(query) else set())
     values = {k: v.isoformat() if isinstance(v, date) else v for k, v in options.narrowing().items()}
     lacking = sorted(set(values) - has)
     if lacking:
@@ -305,6 +307,7 @@ def _answer(store: Store, name: str, options: Options) -> _Part:
     if options.split:
         raise InputError(f"Query `{name}` can not be split by month; tables can.")
     values = ({"limit": str(queries.NO_LIMIT)} if "limit" in has else {}) | values | dict(options.parameters)
+    values = queries.in_days(store, query, values)
     frame = queries.ask(store, name, **values)
     return _Part(name, query.sql, values, [_wide(frame, name, options) if options.shape == "wide" else frame])
 
@@ -411,14 +414,14 @@ def _wide(frame: pl.DataFrame, name: str, options: Options) -> pl.DataFrame:
 
 
 def _write_meta(store: Store, path: Path, part: _Part, options: Options, n_rows: int) -> None:
-    run = store.read("select seeds_version from run order by started_at desc limit 1")
+    tagged_by = store.meta("tagged_by")  # version of the seeds, then that of the code
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     facts = {
         "file": path.name, "name": part.name, "format": options.format, "shape": options.shape, "n_rows": n_rows,
         "sha256": sha256, "exported_at": f"{datetime.now(UTC):{_ISO}}", "sql": part.sql,
         "parameters": {key: str(value) for key, value in (options.narrowing() | part.values).items()},
-        "seeds_version": run["seeds_version"][0] if run.height else None, "tagged_by": store.meta("tagged_by"),
+        "seeds_version": tagged_by.partition("-")[0] if tagged_by else None, "tagged_by": tagged_by,
     }  # fmt: skip
     with _moved(path.with_name(f"{path.name}.meta.json")) as temporary:
         temporary.write_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

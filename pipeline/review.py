@@ -22,8 +22,8 @@ from pipeline.warehouse import Store, marts
 
 MAX_TEXT = 30_000  # characters: a cell of a spreadsheet holds 32,767
 MAX_SENTENCES = 5
-RIGHT = {"yes", "y", "right", "true", "1", "da", "po", "да", "tacno", "тачно"}
-WRONG = {"no", "n", "wrong", "false", "0", "ne", "jo", "не", "netacno", "нетачно"}
+RIGHT = {"yes", "y", "right", "true", "1", "da", "po", "да", "tacno", "тачно", "tocno", "точно"}
+WRONG = {"no", "n", "wrong", "false", "0", "ne", "jo", "не", "netacno", "нетачно", "netocno", "неточно"}
 _NEEDED = ("article_id", "verdict")
 
 
@@ -131,10 +131,9 @@ def _cut(text: pl.Expr) -> pl.Expr:
 
 def verdicts(store: Store, data: bytes, judged_by: str, now: datetime) -> Sheet:
     """Read a sheet that was filled in, as any spreadsheet saves it; a line that can not be used is told, the others count."""
-    problems: list[tuple[int, str]] = []
     rows: list[dict[str, Any]] = []
     n_empty = 0
-    lines = list(_lines(data))
+    lines, problems = _lines(data)
     given = pl.DataFrame(
         [(_clean(cells.get("article_id")), _clean(cells.get("address"))) for _, cells in lines],
         schema={"article_id": pl.String, "address": pl.String}, orient="row",
@@ -168,27 +167,39 @@ def verdicts(store: Store, data: bytes, judged_by: str, now: datetime) -> Sheet:
             seen.add(key)
             rows.append(claim | {"judged_by": judged_by, "judged_at": now})
     schema = RELATIONS["judgement"]
-    return Sheet(conform(pl.DataFrame(rows, schema=schema), schema), problems, n_empty)
+    return Sheet(conform(pl.DataFrame(rows, schema=schema), schema), sorted(problems), n_empty)
 
 
-def _lines(data: bytes) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows with the number of the line each begins on; comma, semicolon or tab, whichever the header has most of."""
-    text = _decoded(data).replace("\0", "")
-    header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    names = [name.strip().lower() for name in next(reader, [])]
+def _lines(data: bytes) -> tuple[list[tuple[int, dict[str, str]]], list[tuple[int, str]]]:
+    """The rows with the number of the line each begins on, and the lines that are no CSV, reading going on with the next one.
+
+    Comma, semicolon or tab, whichever the header has most of.
+    """
+    lines = list(io.StringIO(_decoded(data).replace("\0", ""), newline=""))
+    begin = int("".join(lines[:1]).lstrip('"').lower().startswith("sep="))  # for Excel; the header says it as well
+    delimiter = max(",;\t", key="".join(lines[begin : begin + 1]).count)
+    reader = csv.reader(lines[begin:], delimiter=delimiter, strict=True)
+    try:
+        names = [name.strip().lower() for name in next(reader, [])]
+    except csv.Error as error:
+        raise InputError(f"This is no coding sheet: its first line can not be read as CSV ({error}).") from None
     missing = [name for name in _NEEDED if name not in names]
     if missing:
         raise InputError(f"This is no coding sheet: its first line has no column `{missing[0]}`.")
-    begin = reader.line_num + 1
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield begin, dict(zip(names, cells, strict=False))
-            begin = reader.line_num + 1
-    except csv.Error as error:
-        raise InputError(f"Line {begin} can not be read as CSV: {error}.") from None
+    begin += reader.line_num
+    rows: list[tuple[int, dict[str, str]]] = []
+    problems: list[tuple[int, str]] = []
+    while begin < len(lines):
+        start, reader = begin, csv.reader(lines[begin:], delimiter=delimiter, strict=True)
+        try:
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    rows.append((begin + 1, dict(zip(names, cells, strict=False))))
+                begin = start + reader.line_num
+        except csv.Error as error:  # a quote that is not closed, most often
+            begin += 1
+            problems.append((begin, f"it can not be read as CSV, look at its quotes ({error})"))
+    return rows, problems
 
 
 def _decoded(data: bytes) -> str:
@@ -196,8 +207,10 @@ def _decoded(data: bytes) -> str:
         return data.decode("utf-16", "replace")
     try:
         return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1250", "replace")  # what Excel saves as plain CSV in the region
+    except UnicodeDecodeError:  # what Excel saves as plain CSV in the region: Cyrillic if a verdict makes a word so
+        cyrillic = data.decode("cp1251", "replace")
+        words = {word for word in RIGHT | WRONG if not word.isascii()}
+        return data.decode("cp1250", "replace") if words.isdisjoint(fold(cyrillic).split()) else cyrillic
 
 
 def _claims(cells: dict[str, str], known: dict[str, Any], by_address: dict[str, str]) -> Iterator[dict[str, Any]]:
@@ -221,7 +234,11 @@ def _claims(cells: dict[str, str], known: dict[str, Any], by_address: dict[str, 
         raise ValueError(f"there is no country `{country}`")
     if not topic and not country:
         raise ValueError("neither topic_id nor country_code is given")
+    if not country and given[1][1]:
+        raise ValueError("country_verdict is given, but no country_code")
     version = cell("version")
+    if version.isdecimal() and len(version) > 9:  # it is kept in 32 bits
+        raise ValueError(f"there is no version `{version[:40]}`")
     shared = {
         "article_id": article_id, "note": cell("note") or None, "sample_id": cell("sample_id") or None,
         "version": int(version) if version.isdecimal() else known["article_id"][article_id],
@@ -264,10 +281,20 @@ def precision(store: Store, rows: pl.DataFrame) -> pl.DataFrame:
 
     Columns: about, lang, n, n_right, precision, low, high (Wilson's interval, 95 %).
     """
-    langs = store.read(
-        "select article_id, lang from article semi join batch_ids using (article_id)", batch_ids=rows.select("article_id")
+    frame = store.read(
+        """
+        with given as (
+            select article_id, topic_id as about from tag
+            union all
+            select article_id, country_code from focus where is_focus
+        )
+        select a.lang, j.about, j.verdict
+        from (select *, coalesce(topic_id, country_code) as about from judged) j
+        join article a using (article_id)
+        semi join given g on g.article_id = j.article_id and g.about = j.about
+        """,
+        judged=rows.select("article_id", "topic_id", "country_code", "verdict"),
     )
-    frame = rows.join(langs, on="article_id").with_columns(about=pl.coalesce("topic_id", "country_code"))
     counts = [pl.len().alias("n"), (pl.col("verdict") == "right").sum().alias("n_right")]
     per_lang = frame.group_by("about", "lang").agg(counts)
     whole = frame.group_by("about").agg(counts).with_columns(lang=pl.lit("*")).select(per_lang.columns)

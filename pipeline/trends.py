@@ -8,7 +8,7 @@ is the total over a dimension, counted and not summed. Pure: frames in, frames o
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -147,6 +147,7 @@ def bursts(
         return conform(pl.DataFrame(), RELATIONS["burst"])
     first = pl.concat([articles["day"], pl.Series("day", days, pl.Date)]).min()
     assert isinstance(first, date)
+    first -= timedelta(days=BASELINE_DAYS)
     coded = articles.select("article_id", n=pl.int_range(pl.len(), dtype=pl.Int64))
     countries, codes = _numbered(coded, focus.filter("is_focus"), "country_code")
     topics, topic_ids = _numbered(coded, tags, "topic_id")
@@ -221,7 +222,7 @@ class _Table:
     def of_day(self, day: int) -> tuple[Ints, dict[str, Values]] | None:
         """The cells worth telling on a day and the columns of relation burst for them; None when no feed has a baseline."""
         begin = day - BASELINE_DAYS
-        if begin < 0 or day >= self.n_days:
+        if day >= self.n_days:
             return None
         steady = self.active[begin:day].sum(axis=0) >= ACTIVE_DAYS
         if not steady.any():

@@ -304,6 +304,25 @@ def test_a_folder_that_can_not_be_made_is_one_sentence(tmp_path: Path) -> None:
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(("error", "is_told"), [
+    (OSError(28, "No space left on device"), True), (OSError("No space left on device (os error 28)"), True),
+    (pl.exceptions.ComputeError("could not write: No space left on device (os error 28)"), True),
+    (pl.exceptions.ComputeError("No such column"), False), (ValueError("No space left on device"), False),
+    (OSError("something else"), False),
+])  # fmt: skip
+def test_a_full_disk_is_one_sentence(
+    error: Exception, is_told: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    with pytest.raises(SystemExit if is_told else type(error)):
+        cli.main()
+    assert ("There is no space left" in capsys.readouterr().err) == is_told
+
+
 def test_export_writes_every_mart_with_a_readme(sample: Settings) -> None:
     done = command("export", "--data", sample.data)
     assert done.returncode == 0

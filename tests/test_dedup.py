@@ -100,9 +100,12 @@ def test_independent_reports_and_translations_stay_apart() -> None:
 
 def test_headlines_do_not_glue_together() -> None:
     headline = "Ministar odbrane posetio vojnu bazu na jugu zemlje danas"
-    assert story_ids(("a", headline, "", 0.0), ("b", headline, "", 1.0)) == ["a", "a"]
-    assert story_ids(("a", headline, "", 0.0), ("b", headline + " popodne", "", 1.0)) == ["a", "b"]
-    assert story_ids(("a", "Vesti dana", "", 0.0), ("b", "Vesti dana", "", 0.0)) == ["a", "b"]
+    assert story_ids(("a", headline, "", 0.0), ("b", headline, "", 1.0)) == ["a", "b"]
+    assert story_ids(("a", headline, headline, 0.0), ("b", headline, f" {headline}", 1.0)) == ["a", "b"]
+    assert story_ids(("a", "Vesti dana", "Vesti", 0.0), ("b", "Vesti dana", "Vesti", 0.0)) == ["a", "b"]
+    teaser = "Posle razgovora sa komandantom obišao je i radove na novoj kasarni."
+    assert story_ids(("a", headline, teaser, 0.0), ("b", headline, teaser, 1.0)) == ["a", "a"]
+    assert story_ids(("a", headline, teaser, 0.0), ("b", headline + " popodne", teaser, 1.0)) == ["a", "b"]
     assert story_ids(("a", "", "", 0.0), ("b", "", "", 0.0)) == ["a", "b"]
 
 

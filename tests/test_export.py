@@ -44,6 +44,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tags=[("a", "border"), ("b", "energy"), ("b", "border")], focus=[("a", "XK"), ("b", "XK")],
         )  # fmt: skip
         land(store, {"c": ("Tirana", "third text")}, at=OCTOBER, tags=[("c", "energy")], focus=[("c", "AL")], lang="sq")
+        store.set_meta("tagged_by", "seeds-code")
         store.publish()
     return folder
 
@@ -157,6 +158,7 @@ def test_each_file_says_how_it_was_made(store: Store, tmp_path: Path) -> None:
     assert meta["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert (meta["n_rows"], meta["parameters"]) == (2, {"since": "2023-11-01", "country": "XK"})
     assert "from article_text" in meta["sql"] and {"seeds_version", "tagged_by", "exported_at"} <= set(meta)
+    assert (meta["seeds_version"], meta["tagged_by"]) == ("seeds", "seeds-code")  # also where no monitor ever ran
     assert datetime.fromisoformat(meta["exported_at"]).tzinfo is not None
 
 
@@ -217,10 +219,21 @@ def test_a_query_has_no_limit_of_rows_unless_it_is_given(store: Store, tmp_path:
     assert json.loads((tmp_path / "evidence.csv.meta.json").read_text())["parameters"]["limit"] == "1"
 
 
+def test_a_query_is_narrowed_to_a_period(store: Store, tmp_path: Path) -> None:
+    period = {"since": date(2023, 10, 1), "until": date(2023, 10, 31)}
+    (path,) = export.export(store, ["topic_trend"], tmp_path, Options(country="AL", topic="energy", **period))
+    assert sum(int(row["n_stories"]) for row in rows(path)) == 1
+    assert json.loads((tmp_path / "topic_trend.csv.meta.json").read_text())["parameters"] == {
+        "since": "2023-10-01", "until": "2023-10-31", "country": "AL", "topic": "energy", "days": "31",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(("name", "options", "sentence"), [
     ("nothing", Options(), "no mart, table, view or query `nothing`"),
     ("feed_health", Options(topic="border"), "can not be narrowed"),
-    ("topic_trend", Options(since=date(2023, 1, 1)), "has no parameter `since`"),
+    ("feeds_dark", Options(since=date(2023, 1, 1)), "has no parameter `since`"),
+    ("query:top_topics", Options(since=date(2023, 1, 1), parameters={"days": "1"}), "--since and --days"),
+    ("query:top_topics", Options(parameters={"until": "infinity"}), "not `infinity`"),
     ("articles", Options("ods"), "`ods` is no format"),
     ("articles", Options(shape="tall"), "`tall` is no shape"), ("articles", Options(parameters={"a": "b"}), "only queries take"),
     ("articles", Options(since=date(2023, 2, 1), until=date(2023, 1, 1)), "ends before it begins"),

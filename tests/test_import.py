@@ -2,7 +2,7 @@
 
 import json
 import random
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import pytest
 from conftest import SAMPLE, Prepare, answers, command, contents, environment
 
 from flows import imports, run
+from flows.retag import retag
 from flows.settings import Settings
 from pipeline.errors import InputError
 from pipeline.schemas import RELATIONS
-from pipeline.warehouse import Store, landing
+from pipeline.warehouse import Store, landing, queries
 
 B92 = {
     "feed_id": "rs_b92",
@@ -241,6 +242,21 @@ def test_feeds_of_imports_outlive_a_change_of_the_catalogue(settings: Settings, 
 # -- the command line -------------------------------------------------------------------------------------------------
 
 BAD = ["{oops", '"text"', json.dumps({"headline": ""}), json.dumps({"link": "javascript:alert(1)", "headline": "x"})]
+
+
+def test_an_article_without_a_date_does_not_end_the_period(settings: Settings, tmp_path: Path) -> None:
+    imported(settings, jsonl(tmp_path / "old.jsonl", record(), record(2, published_at=None)))
+    assert rows(settings, "from newest_day") == [(date(2019, 3, 2),)]
+    with Store.reader(settings.data) as store:
+        assert queries.ask(store, "topic_trend", country="XK", topic="barricades")["day"].to_list()[-1].year == 2019
+
+
+def test_a_feed_that_changes_sides_takes_its_archive_along(settings: Settings, prepare: Prepare, tmp_path: Path) -> None:
+    imported(settings, jsonl(tmp_path / "old.jsonl", record()))
+    settings = prepare([B92 | {"side": "sarajevo"}, KOHA])
+    assert retag(settings).n_articles == 0
+    assert rows(settings, "select distinct side from article_side") == [("sarajevo",)]
+    assert rows(settings, "select distinct side from coverage where side <> '*'") == [("sarajevo",)]
 
 
 def test_the_command_shows_the_mapping_and_the_rejected(settings: Settings, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def frames() -> Iterator[tuple[str, list[dict[str, Any]]]]:
          "kind": "rss", "is_active": True} for f, (o, w, s, a, c) in FEEDS.items()
     ]  # fmt: skip
     yield "country", [{"code": c, "name_en": c, "groups": g} for c, g in {"RS": ["core"], "XK": ["core"], "BA": ["core"],
-                                                                           "RU": ["outside"]}.items()]  # fmt: skip
+                                                                           "RU": ["outside"], "MD": [""]}.items()]  # fmt: skip
     yield "topic", [{"topic_id": t, "threshold": 0.5} for t in ("arms", "barricades", "border")]
     yield "side", [{"side": s} for s in ("belgrade", "pristina", "sarajevo", "moscow")]
     yield (
@@ -328,7 +328,7 @@ def test_an_expected_story_that_is_missing_is_silence(tmp_path: Path) -> None:
     ("rhetoric", {"by": "*"}, "Query `rhetoric` can not be answered: --by has to be one country, not *."),
     ("evidence", {"topic": "*"}, "Query `evidence` can not be answered: --topic has to be one topic, not *."),
     ("feeds", {"state": "ill"}, "Query `feeds` can not be answered: --state is * or ok or new or gap or silent or failing"
-     " or retired, not `ill`."),
+     " or retired or inactive, not `ill`."),
     ("topic_trend", {"basis": "both"}, "Query `topic_trend` can not be answered: --basis is focus or mention, not `both`."),
     ("top_topics", {"group": "moon"}, "There is no group `moon` of countries; there is core, outside."),
     ("actors", {"until": "soon"}, "Query `actors` can not be answered: --until is a day such as 2023-11-30, not `soon`."),
@@ -341,6 +341,14 @@ def test_an_expected_story_that_is_missing_is_silence(tmp_path: Path) -> None:
     ("owners", {"since": "2024-04-02"},
      "Query `owners` can not be answered: the period would end on 2024-03-31, before it begins."),
     ("feeds_dark", {"since": "2024-04-02"}, "Query `feeds_dark` has no parameter `since`; it has --limit."),
+    ("owners", {"since": "2024-03-02", "until": "2024-03-09", "days": "1"},
+     "Query `owners` can not be answered: --since and --days both say when the period begins."),
+    ("actors", {"until": "infinity"}, "Query `actors` can not be answered: --until is a day such as 2023-11-30, not `infinity`."),
+    ("actors", {"until": "99999-01-01"},
+     "Query `actors` can not be answered: --until is a day such as 2023-11-30, not `99999-01-01`."),
+    ("actors", {"since": "-infinity"},
+     "Query `actors` can not be answered: --since is a day such as 2023-11-30, not `-infinity`."),
+    ("top_topics", {"group": ""}, "There is no group `` of countries; there is core, outside."),
     ("bursts", {"stories": "' or 1"}, "Query `bursts` can not be answered: --stories is a whole number from 1, not `' or 1`."),
 ])  # fmt: skip
 def test_a_wrong_value_is_told(name: str, values: dict[str, str], sentence: str, reader: Store) -> None:
@@ -408,6 +416,8 @@ NO_QUESTIONS = [
     f"call enable_logging('QueryLog', storage = 'file', storage_path = '{LEAK}')", "create temp table t as select 1",
     f"from enable_logging('QueryLog', storage = 'file', storage_path = '{LEAK}')", "begin", "set variable x = 1", "checkpoint",
     "prepare p as select 1", "create temp macro f(x) as x", "create temp view pivot as select 1",
+    "from query('from enable_' || 'logging()')", 'from main."query_table" /* */ (\'topic\')',
+    "from json_execute_serialized_sql(json_serialize_sql('from enable_' || 'logging()'))", "from\u00a0ENABLE_logging()",
     "select 1; copy article to '/dev/null'", "vacuum", "selec", " ; ",
 ]  # fmt: skip
 BOMBS = [
@@ -449,10 +459,44 @@ def test_a_bomb_is_stopped(statement: str, data: Path) -> None:
     "select 1 as one", "from topic", "with x as (select 1) select * from x", "values (1)", "describe article", "show tables",
     "summarize topic", "explain select 1",
     "pivot tag on topic_id using count(*) group by article_id", "unpivot topic on topic_id, label_en",
+    "-- nothing\nselect 1", "select 'enable_logging(' as x", "select 'čž' as query, 'query(' as x -- query(",
     "select 1; select 2", "select ';' as x -- ; and more", "(select 1)",
 ])  # fmt: skip
 def test_questions_of_every_form_are_answered(statement: str, reader: Store) -> None:
     assert queries.run(reader, statement).height
+
+
+@pytest.mark.parametrize(("value", "text"), [
+    ("interval 25 hours", "25:00:00"), ("[interval 1 month]", "[1 month]"), ("'a'::blob", "a"), ("map {'a': 1}", "{a=1}"),
+    ("{'a': interval 1 day}", "{'a': 1 day}"), ("null::interval", None),
+    ("timestamp '2024-01-02' - timestamp '2024-01-01'", "1 day"),
+])  # fmt: skip
+def test_what_no_spreadsheet_knows_is_text(value: str, text: str | None, reader: Store) -> None:
+    assert queries.run(reader, f'select {value} as "a ""b""", 1 as n').rows() == [(text, 1)]
+    assert queries.run(reader, f"select {value} as a from range(50_000)").height == 50_000
+    assert queries.run(reader, f"select {value} as a where false").schema == {"a": pl.String}
+
+
+def test_columns_of_the_same_name_get_numbers(reader: Store) -> None:
+    sql = "select 1 as a, 2 as a, 3 as A, 4 as a_1, 5 as a"
+    names = reader.connection.execute(f"select * from ({sql})").description
+    assert queries.run(reader, sql).columns == [column[0] for column in names or []] == ["a", "a_1", "A_2", "a_1_1", "a_3"]
+    assert (
+        "article_id_1"
+        in queries.run(reader, "select * from article a join focus f using (article_id) join tag t on true").columns
+    )
+
+
+@pytest.mark.parametrize("value", [
+    "date 'infinity'", "date '99999-01-01'", "date '0001-01-01' - 1", "timestamp 'infinity'", "timestamptz '-infinity'",
+    "[date 'infinity']", "{'a': [date '2024-01-01', 'infinity']}",
+])  # fmt: skip
+def test_a_day_of_no_calendar_is_one_sentence(value: str, reader: Store) -> None:
+    with pytest.raises(
+        InputError, match=r"^The statement can not be answered: `\w*` has a day that is not of the years 1 to 9999\.$"
+    ):
+        queries.run(reader, f"select {value} as x")
+    assert queries.run(reader, "select date '9999-12-31' as x, timestamp '0001-01-01' as y, null::date as z").height == 1
 
 
 def test_the_process_has_its_memory_back_afterwards(data: Path) -> None:

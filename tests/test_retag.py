@@ -69,7 +69,7 @@ def test_unchanged_seeds_write_nothing_at_all(settings: Settings) -> None:
 
     before, published = prints(), (settings.data / "balkanwatch.duckdb").stat()
     done = command("retag", **environment(settings))
-    assert done.returncode == 0 and "The seeds have not changed: nothing to do." in done.stdout
+    assert done.returncode == 0 and "No rule has changed: there is nothing to tag again." in done.stdout
     assert prints() == before
     assert (settings.data / "balkanwatch.duckdb").stat() == published
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -142,6 +143,50 @@ def test_bad_lines_are_told_and_the_others_kept(store: Store) -> None:
     assert "`maybe` is no verdict" in sheet.problems[0][1]
 
 
+@pytest.mark.parametrize("body", ["", 'first, line\n"second, line" of it\nthird'])
+def test_a_quote_that_is_not_closed_costs_its_own_line_only(body: str, store: Store) -> None:
+    rows = [row(f"n{i}", "yes", note="a note,\nof two lines", text="" if i else body, title="") for i in range(4)]
+    data_ = saved([rows[1], rows[0] | {"note": "QUOTE"}, rows[2], rows[3] | {"note": ""}]).replace(b"QUOTE", b'"he said')
+    sheet = review.verdicts(store, data_, "me", NOW)
+    assert sheet.rows["article_id"].to_list() == [article_id(name) for name in ("n1", "n2", "n3")]
+    assert sheet.rows["note"].to_list() == ["a note,\nof two lines", "a note,\nof two lines", None]
+    assert sheet.problems[0][0] == 4 and "quotes" in sheet.problems[0][1]
+    last = saved([row("n1", "yes"), row("n2", "no", note="QUOTE")]).replace(b"QUOTE", b'"he said')
+    assert review.verdicts(store, last, "me", NOW).rows["article_id"].to_list() == [article_id("n1")]
+
+
+def test_a_header_with_a_quote_that_is_not_closed_is_no_sheet(store: Store) -> None:
+    with pytest.raises(InputError, match="no coding sheet"):
+        review.verdicts(store, b'article_id,verdict,"note\n1,yes,\n', "me", NOW)
+
+
+@pytest.mark.parametrize(("more", "reason"), [
+    ({"version": "20240409120000"}, "no version `20240409120000`"), ({"version": "9" * 5000}, "no version"),
+    ({"country_verdict": "no"}, "no country_code"), ({"country_verdict": "yes", "verdict": ""}, "country_code"),
+])  # fmt: skip
+def test_a_cell_that_can_not_be_kept_is_told(more: dict[str, str], reason: str, store: Store) -> None:
+    columns = dict.fromkeys(("version", "country_verdict"), "")
+    sheet = review.verdicts(store, saved([row("n0", "yes") | columns | more, row("n1", "no") | columns]), "me", NOW)
+    assert sheet.rows["article_id"].to_list() == [article_id("n1")]
+    ((line, told),) = sheet.problems
+    assert line == 2 and re.search(reason, told)
+
+
+@pytest.mark.parametrize("first", [b"sep=;\r\n", b'"sep=;"\n', b"\xef\xbb\xbfSEP=;\n"])
+def test_the_line_that_tells_excel_the_separator_is_passed_over(first: bytes, store: Store) -> None:
+    sheet = review.verdicts(store, first + saved([row("n0", "yes"), row("n1", "maybe")], ";"), "me", NOW)
+    assert sheet.rows["article_id"].to_list() == [article_id("n0")]
+    assert [line for line, _ in sheet.problems] == [5]
+
+
+@pytest.mark.parametrize(("right", "wrong"), [("да", "Не"), ("ТАЧНО", "нетачно"), ("точно", "неточно")])
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1251"])
+def test_cyrillic_verdicts_are_read_as_any_spreadsheet_saves_them(right: str, wrong: str, encoding: str, store: Store) -> None:
+    rows = [row("n0", right, note="ово је"), row("n1", wrong, note="ово је")]
+    sheet = review.verdicts(store, saved(rows, ";", encoding), "me", NOW)
+    assert sheet.rows["verdict"].to_list() == ["right", "wrong"] and set(sheet.rows["note"]) == {"ово је"}
+
+
 def test_an_id_that_a_spreadsheet_made_a_number_of_is_found_by_its_address(store: Store) -> None:
     sheet = review.verdicts(store, saved([row("n0", "yes", address=url("n0")) | {"article_id": "1.23E+15"}]), "me", NOW)
     assert sheet.rows["article_id"].to_list() == [article_id("n0")] and not sheet.problems
@@ -193,6 +238,23 @@ def test_precision_by_topic_and_language_with_an_interval(store: Store) -> None:
     ]  # fmt: skip
     # by hand: (18/20 + z2/40 -+ z sqrt(.9*.1/20 + z2/1600)) / (1 + z2/20), z2 = 3.8415
     assert (shown[0]["precision"], shown[0]["low"], shown[0]["high"]) == (0.9, 0.699, 0.972)
+
+
+def test_precision_is_of_what_the_tagger_gives_and_not_of_what_a_person_adds(data: Path) -> None:
+    with Store.writer(data) as store:
+        about = {"topic_id": "", "country_code": "XK"}
+        rows = [
+            row("n0", "no"), row("n1", "yes"), row("n2", "yes", topic_id="energy"), row("n3", "no", topic_id="energy"),
+            row("n4", "no") | about, row("n5", "yes") | about, row("n6", "yes") | about | {"country_code": "AL"},
+        ]  # fmt: skip
+        judged = review.verdicts(store, saved(rows), "me", NOW).rows
+        for _ in range(2):  # what a person says changes tag_effective, not what the tagger gives
+            shown = review.precision(store, judged).filter(lang="*").select("about", "n", "n_right").rows()
+            assert sorted(shown) == [("XK", 2, 1), ("border", 2, 1)]
+            review.judge(store, judged)
+        assert review.precision(store, judged.filter(topic_id="energy")).is_empty()
+        store.publish()
+    assert n_articles(data, "energy") == 1 and n_articles(data, "*", "AL") == 1
 
 
 @given(st.integers(1, 500), st.data())

@@ -283,6 +283,8 @@ def test_the_command(tmp_path: Path) -> None:
     assert done.returncode == 0 and "1 of 4 articles." in done.stdout and "[" in done.stdout
     done = command("search", '"vojne vežbe"', "--limit", "1", "--data", tmp_path)
     assert "1 of at least " in done.stdout
+    done = command("search", "drill", "--limit", "9" * 20, "--data", tmp_path)
+    assert done.returncode == 1 and done.stderr.startswith("Error: The number of articles to show is 1,000,000,000 at most")
     done = command("search", "weather", "--data", tmp_path)
     assert (done.returncode, done.stdout) == (0, "No article has that.\n")
     done = command("search", "v*", "--data", tmp_path)

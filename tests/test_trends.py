@@ -330,9 +330,17 @@ def test_weekends_and_holes_make_no_bursts() -> None:
 
 
 def test_without_a_baseline_nothing_is_said() -> None:
-    assert World().usual(range(36)).found(27) == {}
+    assert World().usual(range(36)).found(20) == {} != World().usual(range(36)).found(21)
     assert World().usual(range(16, 36)).found() == {}  # only 19 days of it
     assert World().usual(range(35)).found() == {}  # nothing today
+
+
+def test_what_else_the_archive_holds_changes_nothing() -> None:
+    world = World().usual(range(36))
+    alone = world.found(25)
+    world.add(-400, "AL", "cyber")
+    world.add(60, "AL", "cyber")
+    assert world.found(25) == alone != {}
 
 
 def test_the_second_burst_is_found_after_the_first() -> None:

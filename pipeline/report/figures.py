@@ -48,10 +48,10 @@ class Period:
     def ending(cls, store: Store, days: int = 7, since: date | None = None, until: date | None = None) -> "Period":
         """`days` days, or those from `since`, up to `until`: by default the newest published day of the warehouse."""
         if until is None:
-            (newest,) = store.read("select max(published_day) as day from article")["day"]
-            if newest is None:
+            newest = store.read("from newest_day")["day"]
+            if not len(newest):
                 raise InputError("There are no articles in the warehouse yet.")
-            until = newest
+            until = newest[0]
         since = until - timedelta(days=days - 1) if since is None else since
         if since > until:
             raise InputError(f"The period ends ({until}) before it begins ({since}).")
@@ -310,7 +310,7 @@ order by list_position(['silent', 'failing', 'gap'], state) nulls last, n_failur
 """
 EXAMPLES = f"""
 select state, feed_id, outlet, last_success_at, n_failures, last_error,
-    (select max(published_day) from article) - silent_days::integer as last_day
+    (select day from newest_day) - silent_days::integer as last_day
 from health
 qualify row_number() over (partition by state order by n_failures desc, silent_days desc nulls last, feed_id)
     <= case when state in ('failing', 'silent', 'gap') then {N_FEEDS} else {N_EXAMPLES} end

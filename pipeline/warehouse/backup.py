@@ -69,11 +69,11 @@ def _facts(path: Path) -> dict[str, Any]:
         with duckdb.connect(str(path), read_only=True) as connection:
             meta = dict(connection.execute("select key, value from meta").fetchall())
             (n_articles,) = connection.execute("select count(*) from article").fetchone() or (0,)
-            row = connection.execute("select seeds_version from run order by started_at desc limit 1").fetchone()
     except duckdb.Error as error:
         raise WarehouseError(f"{path} is not a warehouse of balkanwatch: {str(error).splitlines()[0]}") from None
     return {
-        "schema_version": int(meta.get("schema_version", 0)), "seeds_version": row[0] if row else None,
+        "schema_version": int(meta.get("schema_version", 0)),
+        "seeds_version": meta.get("tagged_by", "").partition("-")[0] or None,
         "tagged_by": meta.get("tagged_by"), "n_articles": n_articles,
     }  # fmt: skip
 

@@ -24,6 +24,7 @@ MANY = 8
 MOST = 32_000  # documents of a segment that is made of several, about
 MAX_SEGMENTS = 100  # with so many a batch merges some itself, if there are small ones
 BATCH = 10_000
+MAX_HITS = 1_000_000_000  # to show
 K1, B = 1.2, 0.75  # of BM25
 
 
@@ -173,6 +174,8 @@ def find(
     Columns: published_day, outlet, title, snippet (marks round the hit), url, lang, score, article_id, n_found (how many articles
     there are; of a phrase at least so many).
     """
+    if limit > MAX_HITS:
+        raise InputError(f"The number of articles to show is {MAX_HITS:,} at most, not {limit}.")
     asked = search.parts(question)
     in_rows = any(len(part.words) > 1 for part in asked)
     ranked = _ranked(store, asked, where or Filter(), None if in_rows else limit)

@@ -16,24 +16,31 @@ from pipeline.warehouse.store import Store
 # -- seeds as tables --------------------------------------------------------------------------------------------------
 
 
-def sync_seeds(store: Store, seeds: Seeds) -> None:
-    """Bring the relations that mirror seed files up to date; nothing is written when nothing changed."""
+def sync_seeds(store: Store, seeds: Seeds) -> bool:
+    """Bring the relations that mirror seed files up to date: did any change? Nothing is written when nothing changed."""
     frames = _seed_frames(seeds)
     stamp = digest(*(f.write_json() for f in frames.values()))
     if store.meta("seed_tables") == stamp:
-        return
+        return False
     with store.transaction():
         _forget_old_addresses(store, frames["feed"])
-        before = store.read("select feed_id, side, owner from feed where kind is distinct from 'import'")
+        before = store.read("select feed_id, side, owner from feed")
         for name, frame in frames.items():
             store.run(f"delete from {name}" + (" where kind is distinct from 'import'" if name == "feed" else ""))
             store.append(name, frame)
-        now = frames["feed"].select(before.columns)
+        store.run(
+            """
+            update feed set owner = f.owner, side = f.side, alignment = f.alignment
+            from feed as f where feed.kind = 'import' and feed.feed_id = 'import:' || f.feed_id
+            """
+        )
+        now = store.read("select feed_id, side, owner from feed")
         differ = [
             one.join(other, on=before.columns, how="anti", nulls_equal=True) for one, other in ((before, now), (now, before))
         ]
         count_anew(store, pl.concat(differ))
         store.set_meta("seed_tables", stamp)
+    return True
 
 
 def _forget_old_addresses(store: Store, feeds: pl.DataFrame) -> None:
@@ -281,11 +288,11 @@ def update_stories(
 
 
 def _unsigned_headlines(store: Store, signatures: pl.DataFrame) -> pl.DataFrame:
-    """Signatures (`dedup.SIGNATURE`) with those of imported headlines taken away: a headline alone is a copy of nothing."""
+    """Signatures (`dedup.SIGNATURE`) with those of headlines taken away: a headline alone is a copy of nothing."""
     bare = store.read(
         """
         select article_id from article semi join batch_ids using (article_id)
-        where body_source = 'headline' and starts_with(feed_id, 'import:')
+        where body_source = 'headline'
         """,
         batch_ids=signatures.select("article_id"),
     )

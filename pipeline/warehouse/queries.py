@@ -1,6 +1,7 @@
 """The analyst's questions in `sql/queries`: one file each, with question, grain and parameters in its head comment."""
 
 import contextlib
+import itertools
 import re
 import sys
 import threading
@@ -24,9 +25,12 @@ _KEYS = {
     "country": ("country", "code"), "about": ("country", "code"), "by": ("country", "code"),
     "topic": ("topic", "topic_id"), "side": ("side", "side"),
 }  # fmt: skip
-_WORDS = {"basis": ("focus", "mention"), "state": ("*", "ok", "new", "gap", "silent", "failing", "retired")}
+_WORDS = {"basis": ("focus", "mention"), "state": ("*", "ok", "new", "gap", "silent", "failing", "retired", "inactive")}
 _PARAMETER = re.compile(r"^-- \$(\w+)(?: = (.*?))?: (.+)$", re.MULTILINE)
+_GROUPS = "select distinct g from (select unnest(groups) as g from country) where g <> '' order by g"
 NO_LIMIT = 1_000_000_000  # rows
+_EPOCH = date(1970, 1, 1).toordinal()
+_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
 
 class Parameter(NamedTuple):
@@ -74,8 +78,7 @@ def ask(store: Store, name: str, /, **values: str) -> pl.DataFrame:
     """
     query = load(name)
     has = {p.name for p in query.parameters}
-    if "since" in values and {"days", "until"} <= has:
-        values = _days_since(store, query, values)
+    values = in_days(store, query, values)
     unknown = set(values) - has
     if unknown:
         known = ", ".join(f"--{p.name}" for p in query.parameters) or "none"
@@ -86,7 +89,7 @@ def ask(store: Store, name: str, /, **values: str) -> pl.DataFrame:
         raise InputError(f"Query `{name}` needs --{missing[0]}.")
     checked = {p.name: _checked(store, query, p, str(filled[p.name])) for p in query.parameters}
     try:
-        return store.read(query.sql, **checked)
+        return _in_calendar(store.read(query.sql, **checked), f"Query `{name}`")
     except (duckdb.DataError, duckdb.ProgrammingError) as error:
         raise InputError(f"Query `{name}` can not be answered: {str(error).splitlines()[0]}") from None
 
@@ -105,7 +108,7 @@ def _checked(store: Store, query: Query, parameter: Parameter, value: str) -> st
             raise InputError(f"Query `{query.name}` can not be answered: --{key} has to be one {relation}, not *.")
     elif key in _WORDS and value not in _WORDS[key]:
         raise InputError(f"Query `{query.name}` can not be answered: --{key} is {' or '.join(_WORDS[key])}, not `{value}`.")
-    elif key == "group" and (groups := store.read("select distinct unnest(groups) as g from country order by g")["g"].to_list()):
+    elif key == "group" and (groups := store.read(_GROUPS)["g"].to_list()):
         if value not in groups:
             raise InputError(f"There is no group `{value}` of countries; there is {', '.join(groups)}.")
     elif key == "until":
@@ -123,8 +126,17 @@ def _checked(store: Store, query: Query, parameter: Parameter, value: str) -> st
     return value
 
 
-def _days_since(store: Store, query: Query, values: dict[str, str]) -> dict[str, str]:
-    """`since` in words of `days`: both ends belong to the period."""
+def has_period(query: Query) -> bool:
+    """May `since` be given for its `days`?"""
+    return {"days", "until"} <= {p.name for p in query.parameters}
+
+
+def in_days(store: Store, query: Query, values: dict[str, str]) -> dict[str, str]:
+    """`since` in words of `days`, where a query has a period: both ends belong to it."""
+    if "since" not in values or not has_period(query):
+        return values
+    if "days" in values:
+        raise InputError(f"Query `{query.name}` can not be answered: --since and --days both say when the period begins.")
     until = _day(store, query, "until", values.get("until", "newest"))
     since = _day(store, query, "since", values["since"])
     days = 1 if since is None or until is None else (date.fromisoformat(until) - date.fromisoformat(since)).days + 1
@@ -135,18 +147,45 @@ def _days_since(store: Store, query: Query, values: dict[str, str]) -> dict[str,
 
 def _day(store: Store, query: Query, key: str, value: str) -> str | None:
     if value == "newest":
-        return str(day) if (day := store.read("select max(published_day) as day from article")["day"][0]) else None
-    try:
-        return str(store.read("select $day::date as day", day=value)["day"][0])
-    except duckdb.Error:
-        raise InputError(
-            f"Query `{query.name}` can not be answered: --{key} is a day such as 2023-11-30, not `{value}`."
-        ) from None
+        return str(day) if (day := store.read("select (select day from newest_day) as day")["day"][0]) else None
+    row = None
+    with contextlib.suppress(duckdb.Error):
+        sql = "select d::varchar from (select ?::date as d) where isfinite(d) and year(d) between 1 and 9999"
+        row = store.connection.execute(sql, [value]).fetchone()
+    if row is None:
+        raise InputError(f"Query `{query.name}` can not be answered: --{key} is a day such as 2023-11-30, not `{value}`.")
+    return str(row[0])
+
+
+def _in_calendar(frame: pl.DataFrame, what: str) -> pl.DataFrame:
+    """DuckDB counts days for ever, but neither Python nor a spreadsheet does: the same frame, or InputError."""
+    for series in frame.iter_columns():
+        for days in _days(series):
+            if any(not 1 <= int(day) + _EPOCH <= date.max.toordinal() for day in (days.min(), days.max()) if day is not None):  # type: ignore[arg-type]
+                raise InputError(f"{what} can not be answered: `{series.name}` has a day that is not of the years 1 to 9999.")
+    return frame
+
+
+def _days(series: pl.Series) -> Iterator[pl.Series]:
+    """The days in a column of dates or times, or in its lists and fields, counted from 1970."""
+    kind = series.dtype
+    if isinstance(kind, pl.List | pl.Array) and "Date" in str(kind):
+        yield from _days(series.explode())
+    elif isinstance(kind, pl.Struct):
+        for field in kind.fields:
+            yield from _days(series.struct.field(field.name))
+    elif isinstance(kind, pl.Datetime):
+        yield series.to_physical() // _PER_DAY[kind.time_unit]
+    elif kind == pl.Date:
+        yield series.to_physical()
 
 
 # -- SQL of somebody's own --------------------------------------------------------------------------------------------
 
 _QUESTIONS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+# a failing log file would end the process, and what is made of text at run time could be anything
+_REFUSED = re.compile(r"enable_logging|json_execute_serialized_sql", re.IGNORECASE)
+_OF_TEXT = re.compile(r"\bquery(_table)?\b", re.IGNORECASE)  # a function: as a name it does nothing
 _ONLY = "Only questions are answered here: select, with, from, values, describe, show, summarize, pivot, explain."
 
 
@@ -163,12 +202,12 @@ def run(store: Store, sql: str, max_bytes: int = MAX_BYTES) -> pl.DataFrame:
     try:
         with _bounded_process(store):
             statements = store.connection.extract_statements(sql)
-            if "enable_logging" in sql.lower() or not all(map(_asks, statements)):
+            if _is_refused(sql) or not all(map(_asks, statements)):
                 raise InputError(f"The statement can not be answered: {_ONLY}")
             frame = pl.DataFrame()
             for statement in statements:
-                frame = _streamed(store.connection.execute(statement), max_bytes)
-            return frame
+                frame = _streamed(store.connection, statement, max_bytes)
+            return _in_calendar(frame, "The statement")
     except (duckdb.InterruptException, duckdb.OutOfMemoryException):
         raise
     except (duckdb.Error, pl.exceptions.PolarsError, pa.ArrowException, OSError, MemoryError) as error:
@@ -180,17 +219,63 @@ def _asks(statement: duckdb.Statement) -> bool:
     return statement.type in _QUESTIONS or (statement.type == duckdb.StatementType.CREATE and not statement.query)
 
 
-def _streamed(answer: duckdb.DuckDBPyConnection, max_bytes: int) -> pl.DataFrame:
-    reader = answer.to_arrow_reader(20_000)
-    batches, n_bytes = [], 0
-    for batch in reader:
-        batches.append(batch)
-        n_bytes += batch.nbytes
+def _is_refused(sql: str) -> bool:
+    """Does it name, outside of quoted text, a function that does what nobody needs who asks?"""
+    raw = sql.encode()
+    tokens = duckdb.tokenize(sql)
+    ends = [*(begin for begin, _ in tokens), len(raw)][1:]
+    words = [
+        "" if kind == duckdb.token_type.string_const else raw[begin:end].decode(errors="replace")
+        for (begin, kind), end in zip(tokens, ends, strict=True)
+    ]
+    return any(
+        _REFUSED.search(word) or (_OF_TEXT.search(word) and after.startswith("("))
+        for word, after in zip(words, [*words[1:], ""], strict=False)
+    )
+
+
+def _streamed(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement, max_bytes: int) -> pl.DataFrame:
+    reader = connection.execute(statement).to_arrow_reader(20_000)
+    names, n_bytes = _unique(reader.schema.names), 0
+    as_text = [f'"{name.replace(chr(34), chr(34) * 2)}"' for name, kind in zip(names, reader.schema.types, strict=True)
+               if _is_text_only(kind)]  # fmt: skip
+    sql = f"select * replace ({', '.join(f'{name}::varchar as {name}' for name in as_text)}) from batch_"
+    tables = []
+    for batch in itertools.chain([reader.schema.empty_table()], (pa.Table.from_batches([batch]) for batch in reader)):
+        table = batch.rename_columns(names)
+        if as_text:
+            with connection.cursor() as aside:  # the connection itself is still answering
+                aside.register("batch_", table)
+                table = aside.execute(sql).to_arrow_table()
+        tables.append(table)
+        n_bytes += table.nbytes
         if n_bytes > max_bytes:
             raise InputError(f"The answer is larger than {max_bytes / 1e6:.0f} MB: ask for less, or for counts.")
-    frame = pl.from_arrow(pa.Table.from_batches(batches, reader.schema))
+    frame = pl.from_arrow(pa.concat_tables(tables))
     assert isinstance(frame, pl.DataFrame)
     return frame
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Names as DuckDB makes them different in a table: the second `name` is `name_1`."""
+    counts: dict[str, int] = {}
+    found = []
+    for name in names:
+        one = name
+        while one.lower() in counts:
+            one = f"{name}_{counts[name.lower()]}"
+            counts[name.lower()] += 1
+        counts[one.lower()] = 1
+        found.append(one)
+    return found
+
+
+def _is_text_only(kind: pa.DataType) -> bool:
+    """Is it something that Polars or a CSV file does not know? Such is shown as DuckDB writes it."""
+    if pa.types.is_list(kind) or pa.types.is_struct(kind) or pa.types.is_fixed_size_list(kind):
+        return any(_is_text_only(kind.field(n).type) for n in range(kind.num_fields))
+    strange = (pa.types.is_interval, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_union, pa.types.is_map)
+    return isinstance(kind, pa.BaseExtensionType) or any(test(kind) for test in strange)
 
 
 def _told(store: Store, error: BaseException) -> BaseException:

@@ -13,6 +13,6 @@ select
     problem,
     is_drifting
 from extraction_drift
-where week > (select max(published_day) from article) - $days::integer
+where week > (select day from newest_day) - $days::integer
 order by max(is_drifting) over (partition by outlet) desc, outlet, week desc
 limit $limit::integer;

@@ -1,11 +1,6 @@
 -- One row per outlet and week: are the texts as long, as full and as different from each other as they used to be?
 create or replace view extraction_drift as
-with newest as (
-    select max(published_day) as day
-    from article
-),
-
-pending as (
+with pending as (
     select article_id
     from entry
     where page_state = 'waiting' and article_id is not null
@@ -19,7 +14,7 @@ chosen as (
         v.rowid as row_id
     from article as a
     inner join article_version as v on a.article_id = v.article_id and a.version = v.version
-    cross join newest as n
+    cross join newest_day as n
     where
         a.published_day > n.day - 182
         and a.body_source not in ('removed', 'import')
@@ -126,7 +121,7 @@ select
     f.problem,
     f.problem is not null and f.week = f.last_week and f.week > n.day - 21 as is_drifting
 from found as f
-cross join newest as n;
+cross join newest_day as n;
 comment on view extraction_drift is 'One row per outlet and week of publication, in the last half year of the warehouse: how well texts were extracted, against the median of up to twelve weeks before. Weeks with fewer than 5 articles are shown but not compared, and two weeks to compare with are needed. Articles whose page is still waiting do not count. Key: outlet, week.';
 comment on column extraction_drift.week is 'Monday of the week';
 comment on column extraction_drift.median_length is 'Median length of the texts that are not empty, in characters';

@@ -32,7 +32,7 @@ body as (
     from article as a
     inner join article_version as v on a.article_id = v.article_id and a.version = v.version
     where
-        a.published_day > (select max(published_day) from article) - 90
+        a.published_day > (select day from newest_day) - 90
         and a.body_source <> 'removed'
         and a.article_id not in (select article_id from pending)
         and a.body_source <> 'import'

@@ -1,17 +1,12 @@
 -- One row per feed, and per outlet as a whole: its rhythm, and how long it has been quiet.
 create or replace view feed_silence as
-with newest as (
-    select max(published_day) as day
-    from article
-),
-
-recent as (
+with recent as (
     select
         a.article_id,
         a.feed_id,
         a.published_day
     from article as a
-    cross join newest as n
+    cross join newest_day as n
     where a.published_day > n.day - 365
 ),
 
@@ -85,7 +80,7 @@ select
     r.median_gap_days,
     r.long_gap_days,
     r.last_article_day,
-    n.day - r.last_article_day as silent_days,
+    greatest(n.day - r.last_article_day, 0) as silent_days,
     coalesce(
         r.is_polled
         and r.n_articles >= 8
@@ -93,7 +88,7 @@ select
         false
     ) as is_silent
 from rhythm as r
-cross join newest as n;
+cross join newest_day as n;
 comment on view feed_silence is 'One row per feed that brought articles in the last year of the warehouse, and one per outlet over all its feeds (feed_id null): its rhythm, and whether it has gone dark against it. Retired feeds are left out, and recorded ones (kind file) are never silent. Days are days of publication, up to the newest one in the warehouse. Key: outlet, feed_id.';
 comment on column feed_silence.median_gap_days is 'Usual number of days from one day with articles to the next';
 comment on column feed_silence.long_gap_days is 'A gap that one in ten exceeds: weekends, pauses';
