@@ -96,7 +96,7 @@ def test_a_changed_rule_changes_history_and_says_what(settings: Settings, prepar
     assert stored(settings) == afresh(settings, prepare, tmp_path)
     assert_counted(settings)
     again = command("retag", **environment(settings))
-    assert "nothing to do" in again.stdout
+    assert "nothing to tag again" in again.stdout
     assert not (settings.data / ".writer" / "retag").exists()
 
 
